@@ -1,0 +1,1 @@
+"""A GraphQL gateway with field-level access control over a store's customer register."""

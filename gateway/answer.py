@@ -1,0 +1,165 @@
+"""A whole request on one page: who asks, what, may it, as which SQL, and the bytes that go back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from schema.model import Model
+
+from .cache import Cache
+from .config import Settings
+from .database import Database
+from .errors import Code, HttpError, fault
+from .grants import Grants
+from .local import Local, local_values, without_database
+from .operation import Operation, coerce, parse_operation
+from .plan import Plan, plan
+from .policy import Policy
+from .principal import Principal, Principals
+from .response import Tail, answered, object_of, tail_of
+from .statements import NoStatement, Statement, compile_plan
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client sent, read from HTTP and not yet judged."""
+
+    query: str
+    variables: Mapping[str, Any]
+    operation_name: str | None
+    authorization: str | None = None
+    act_as: str | None = None
+    purpose: str | None = None
+    reject_on_refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body, and the HTTP status it is sent with."""
+
+    body: bytes
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A plan with its statement and the fixed parts of its answers: what the plan cache holds."""
+
+    plan: Plan
+    statement: Statement | NoStatement
+    tail: Tail
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What a worker builds once and every request uses."""
+
+    settings: Settings
+    model: Model
+    policy: Policy
+    database: Database
+    principals: Principals
+    local: Local
+    clock: Clock
+    constants: Mapping[str, object]
+    operations: Cache[tuple[str, str | None], Operation]
+    plans: Cache[tuple[object, ...], Prepared]
+
+
+async def answer(gateway: Gateway, request: Request) -> Answer:
+    """The answer to a request; raises `RequestError` for the caller's mistakes."""
+    now = gateway.clock()
+    principal = await gateway.principals.identify(request.authorization, request.act_as, now)
+    grants = _grants(gateway, principal, request.purpose)
+    operation = _operation(gateway, request)
+    variables = coerce(operation, request.variables, gateway.model.graphql)
+    prepared = _prepare(gateway, operation, variables, principal, grants)
+    if request.reject_on_refusal and prepared.tail.rejection is not None:
+        return Answer(prepared.tail.rejection, 403)
+    values = local_values(gateway.local, prepared.plan, operation, variables, principal, grants)
+    data = await _read(gateway, prepared, principal, now, variables, values)
+    return Answer(answered(data, prepared.tail))
+
+
+def _grants(gateway: Gateway, principal: Principal, purpose: str | None) -> Grants:
+    if purpose is not None and purpose not in gateway.policy.purposes:
+        known = ", ".join(gateway.policy.purposes)
+        raise HttpError(Code.UNKNOWN_PURPOSE, f"`Processing-Purpose` is none of {known}")
+    return gateway.policy.grants(principal.role, purpose)
+
+
+def _operation(gateway: Gateway, request: Request) -> Operation:
+    key = (request.query, request.operation_name)
+    found = gateway.operations.get(key)
+    if found is None:
+        parsed = parse_operation(*key, gateway.model.graphql, gateway.settings)
+        found = gateway.operations.put(key, parsed)
+    return found
+
+
+def _prepare(
+    gateway: Gateway,
+    operation: Operation,
+    variables: Mapping[str, object],
+    principal: Principal,
+    grants: Grants,
+) -> Prepared:
+    # INVARIANT: a plan depends on nothing but this key.
+    key = (
+        operation,
+        grants.role,
+        grants.purpose,
+        principal.scope,
+        gateway.policy.version,
+        operation.seen(variables),
+    )
+    found = gateway.plans.get(key)
+    if found is None:
+        made = plan(operation, variables, grants, principal.scope, gateway.model, gateway.settings)
+        found = gateway.plans.put(key, Prepared(made, compile_plan(made), tail_of(made)))
+    return found
+
+
+async def _read(
+    gateway: Gateway,
+    prepared: Prepared,
+    principal: Principal,
+    now: datetime,
+    variables: Mapping[str, object],
+    values: Mapping[str, bytes],
+) -> bytes:
+    match prepared.statement:
+        case NoStatement():
+            return object_of(without_database(prepared.plan, values))
+        case Statement(sql, parameters, cursors):
+            named = _named(gateway, principal, now, values)
+            bound = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
+            row = await gateway.database.fetch(principal.role, sql, bound)
+            for seen, cursor in zip(row["cursors"] if cursors else (), cursors, strict=True):
+                if not seen:
+                    raise fault(Code.BAD_CURSOR, "the cursor's entry is gone", cursor.location)
+            body: bytes = row["body"]
+            return body
+
+
+def _named(
+    gateway: Gateway, principal: Principal, now: datetime, values: Mapping[str, bytes]
+) -> dict[str, object]:
+    """What a statement may bind that is no value of the caller's."""
+    named = {
+        "now": now,
+        "caller_customer": principal.customer_id,
+        "caller_order": principal.order_id,
+        "caller_carrier": principal.carrier_id,
+        **gateway.constants,
+    }
+    if values:
+        named |= {f"local_{key}": value.decode() for key, value in values.items()}
+    return named
+
+

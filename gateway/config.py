@@ -1,0 +1,82 @@
+"""The settings: one frozen object, read from the environment (`GATEWAY_…`); units stand in the names."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import StartError
+from .policy import default_folder
+
+
+class Settings(BaseSettings):
+    """Every setting of the gateway; the README lists them, and a test holds that it does."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="forbid")
+
+    database_url: SecretStr = Field(description="where PostgreSQL is: `postgresql://…`")
+    owner_database_url: SecretStr | None = Field(
+        None, description="the same database as the owner of its tables, for `migrate` and `token`"
+    )
+    signing_key_file: Path = Field(description="the Ed25519 key that signs and verifies access tokens (PEM)")
+    issuer: str = Field("https://store.example/", description="`iss` of access tokens")
+    audience: str = Field("customer-register", description="`aud` of access tokens")
+    token_leeway_seconds: int = Field(5, ge=0, le=60, description="clock difference tolerated in tokens")
+    principal_cache_seconds: float = Field(
+        1.0, ge=0, le=2, description="how long a designation or partner token is believed without asking again"
+    )
+    policy_folder: Path = Field(default_factory=default_folder, description="the policy files")
+    public_url: str = Field("https://store.example/", description="where the store reaches the gateway")
+
+    pool_connections: int = Field(10, ge=1, description="connections per time-out class and worker")
+    statement_timeout_customer_seconds: float = Field(
+        5, gt=0, description="time-out of a statement of customers, partners and anonymous callers"
+    )
+    statement_timeout_staff_seconds: float = Field(15, gt=0, description="time-out of a statement of employees")
+
+    operation_cache_entries: int = Field(2000, ge=1, description="parsed documents kept per worker")
+    plan_cache_entries: int = Field(4000, ge=1, description="plans kept per worker")
+    principal_cache_entries: int = Field(10000, ge=1, description="verified tokens kept per worker")
+
+    body_limit_bytes: int = Field(256 * 1024, ge=1024, description="largest request body")
+    token_limit: int = Field(10_000, ge=100, description="most lexical tokens of a document")
+    depth_limit: int = Field(20, ge=3, description="deepest nesting of a document")
+    repetition_limit: int = Field(
+        100_000, ge=100, description="most pairs of equal response keys in a document"
+    )
+    cost_limit: int = Field(250_000, ge=100, description="most values an operation may ask for")
+    page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
+    page_limit: int = Field(100, ge=1, description="most entries of a page")
+
+    window_delivery_days: int = Field(90, ge=0, description="how long a carrier sees an ended delivery")
+    window_address_days: int = Field(30, ge=0, description="how long it sees its name and address")
+    window_contact_days: int = Field(3, ge=0, description="how long it sees its phone and e-mail")
+    window_handed_over_days: int = Field(60, ge=0, description="when a handed-over delivery counts as ended")
+    window_created_days: int = Field(120, ge=0, description="when a created delivery counts as ended")
+
+    @classmethod
+    def read(cls) -> Settings:
+        """The settings of the environment; raises `StartError` naming what is missing or wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            found = error.errors()[0]
+            name = "GATEWAY_" + "_".join(str(part) for part in found["loc"]).upper()
+            raise StartError(f"setting {name}: {found['msg'].lower()}") from None
+
+    @property
+    def owner_url(self) -> str:
+        """The database as the owner of its tables, where one is given."""
+        return (self.owner_database_url or self.database_url).get_secret_value()
+
+    def periods(self) -> dict[str, timedelta]:
+        """The day counts of the row rules, by the names the rules bind them under."""
+        prefix, suffix = "window_", "_days"
+        return {
+            name.removeprefix(prefix).removesuffix(suffix): timedelta(days=getattr(self, name))
+            for name in type(self).model_fields
+            if name.startswith(prefix)
+        }

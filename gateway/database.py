@@ -1,0 +1,116 @@
+"""PostgreSQL on the request path: pools of prepared statements, bytes out. No ORM, no session.
+
+One pool per statement time-out, opened when it is first needed. Gives rows; raises `DatabaseTimeout`, or
+asyncpg's own errors, which the edge answers with INTERNAL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from .config import Settings
+from .policy import STAFF
+from .principal import DesignationRow, PartnerRow
+
+
+class DatabaseTimeout(Exception):
+    """PostgreSQL ended a statement that took longer than its role may."""
+
+
+# What a broken connection or a refusing server raises.
+DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+_DESIGNATIONS = """
+SELECT d.role, d.valid_from, d.valid_to, d.revoked_at
+FROM employee e LEFT JOIN designation d ON d.employee_id = e.id
+WHERE e.id = $1 AND e.active"""
+_PARTNER_TOKEN = """
+SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
+
+
+class Database:
+    """The pools of one worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pools: dict[float, Any] = {}
+        self._opening = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Opens the pool of customers and partners, so that a wrong address stops the start."""
+        await self._pool(self._settings.statement_timeout_customer_seconds)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        for pool in self._pools.values():
+            await pool.close()
+        self._pools.clear()
+
+    async def fetch(self, role: str | None, sql: str, values: Sequence[object]) -> Any:
+        """The single row of a statement, within the role's time-out."""
+        try:
+            pool = self._pools[self._timeout(role)]
+        except KeyError:
+            pool = await self._pool(self._timeout(role))
+        try:
+            async with pool.acquire() as connection:
+                return await connection.fetchrow(sql, *values)
+        except asyncpg.QueryCanceledError as error:
+            raise DatabaseTimeout from error
+
+    async def is_ready(self) -> bool:
+        """Whether the database answers."""
+        try:
+            await self.fetch(None, "SELECT 1", ())
+        except (*DATABASE_ERRORS, DatabaseTimeout):
+            return False
+        return True
+
+    async def designations(self, employee: uuid.UUID) -> tuple[DesignationRow, ...] | None:
+        """The designations of an active employee; None where there is no such employee."""
+        pool = await self._pool(self._settings.statement_timeout_customer_seconds)
+        rows = await pool.fetch(_DESIGNATIONS, employee)
+        if not rows:
+            return None
+        return tuple(DesignationRow(*row) for row in rows if row["role"] is not None)
+
+    async def partner_token(self, token_hash: str) -> PartnerRow | None:
+        """The partner token with this hash."""
+        pool = await self._pool(self._settings.statement_timeout_customer_seconds)
+        row = await pool.fetchrow(_PARTNER_TOKEN, token_hash)
+        return None if row is None else PartnerRow(*row)
+
+    def _timeout(self, role: str | None) -> float:
+        if role in STAFF:
+            return self._settings.statement_timeout_staff_seconds
+        return self._settings.statement_timeout_customer_seconds
+
+    async def _pool(self, timeout: float) -> Any:
+        async with self._opening:
+            if timeout not in self._pools:
+                self._pools[timeout] = await asyncpg.create_pool(
+                    self._settings.database_url.get_secret_value(),
+                    min_size=1,
+                    max_size=self._settings.pool_connections,
+                    # The request path changes no session state, so there is none to reset.
+                    reset=_keep,
+                    statement_cache_size=512,
+                    max_cacheable_statement_size=0,
+                    server_settings={
+                        "application_name": "gateway",
+                        "statement_timeout": str(int(timeout * 1000)),
+                        "timezone": "UTC",
+                        "jit": "off",
+                        "default_transaction_read_only": "on",
+                    },
+                )
+        return self._pools[timeout]
+
+
+async def _keep(_: object) -> None:
+    return None

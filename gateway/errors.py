@@ -1,0 +1,98 @@
+"""Every fault the gateway raises; a refusal is a value (`gateway.plan.Refusal`), never an exception.
+
+    Exception
+    ├── StartError            stops a command or the start, in one line for a person
+    │   └── PolicyError       a policy file is wrong; the line names file and line
+    └── RequestError          the caller's mistake: the operation is refused whole, nothing is read
+        └── HttpError         the request is no GraphQL request, or the caller is not known (HTTP 4xx)
+            └── Unauthenticated   the token proves nothing (HTTP 401)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """One code per way to fail, grouped by the step that finds it; the README explains each."""
+
+    # principal
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    ACT_AS_REQUIRED = "ACT_AS_REQUIRED"
+    ACT_AS_FORBIDDEN = "ACT_AS_FORBIDDEN"
+    UNKNOWN_PURPOSE = "UNKNOWN_PURPOSE"
+    # operation
+    BAD_REQUEST = "BAD_REQUEST"
+    SYNTAX_ERROR = "SYNTAX_ERROR"
+    VALIDATION_FAILED = "VALIDATION_FAILED"
+    BAD_VARIABLE = "BAD_VARIABLE"
+    TOO_COMPLEX = "TOO_COMPLEX"
+    # plan
+    FIELD_FORBIDDEN = "FIELD_FORBIDDEN"
+    PURPOSE_REQUIRED = "PURPOSE_REQUIRED"
+    BAD_ID = "BAD_ID"
+    BAD_CURSOR = "BAD_CURSOR"
+    BAD_PAGE = "BAD_PAGE"
+    BAD_LOOKUP = "BAD_LOOKUP"
+    # database
+    TIMEOUT = "TIMEOUT"
+    INTERNAL = "INTERNAL"
+
+
+class StartError(Exception):
+    """Stops a command with one clear line on standard error and exit status 1."""
+
+
+class PolicyError(StartError):
+    """A policy file is empty, malformed, incomplete or names something that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where in the document, 1-based (GraphQL specification, section 7.1.2, `locations`)."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One entry of `errors`; the message names coordinates, variables and arguments, never a value."""
+
+    code: Code
+    message: str
+    location: Location | None = None
+    extensions: Mapping[str, object] = field(default_factory=dict)
+
+
+class RequestError(Exception):
+    """The caller's mistake: answered with `errors` alone, no `data`, and no SQL was sent."""
+
+    def __init__(self, *problems: Problem, status: int = 400) -> None:
+        super().__init__(", ".join(problem.code for problem in problems))
+        self.problems = problems
+        self.status = status
+
+
+class HttpError(RequestError):
+    """The request is refused before it is read as GraphQL; its status holds for every media type."""
+
+    def __init__(self, code: Code, message: str, status: int = 400) -> None:
+        super().__init__(Problem(code, message), status=status)
+
+
+class Unauthenticated(HttpError):
+    """HTTP 401; `reason` goes into `WWW-Authenticate` (RFC 6750, section 3)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(Code.UNAUTHENTICATED, f"the token is not accepted: {reason}", status=401)
+        self.reason = reason
+
+
+def fault(
+    code: Code, message: str, location: Location | None = None, **extensions: object
+) -> RequestError:
+    """A `RequestError` of one problem."""
+    return RequestError(Problem(code, message, location, extensions))

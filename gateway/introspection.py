@@ -1,0 +1,253 @@
+"""The schema as one role sees it: exactly what it holds a grant for, over all its purposes.
+
+Validation uses the full schema; what `__schema`, `__type` and the printed SDL show is made here, once per
+role and policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldDefinitionNode,
+    FieldNode,
+    GraphQLSchema,
+    InputObjectTypeDefinitionNode,
+    InterfaceTypeDefinitionNode,
+    NamedTypeNode,
+    ObjectTypeDefinitionNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    TypeNode,
+    build_ast_schema,
+    execute_sync,
+    parse,
+    print_schema,
+)
+
+from schema.fields import ToMany, ToOne
+from schema.model import Entity, Model
+
+from .grants import Grants, Refused
+from .operation import Operation, variables_of
+from .policy import Policy
+
+Definition = ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode | InputObjectTypeDefinitionNode
+COMBINING = frozenset({"and", "or", "not"})
+
+
+class SchemaViews:
+    """The schema of each role, made when it is first asked for."""
+
+    def __init__(self, model: Model, policy: Policy) -> None:
+        self._model = model
+        self._policy = policy
+        self._document = parse(model.sdl(), no_location=True)
+        self._view = lru_cache(maxsize=None)(self._make)
+
+    def of(self, role: str | None) -> GraphQLSchema:
+        """The schema a role sees; always a valid one."""
+        return self._view(role)
+
+    def sdl(self, role: str | None) -> str:
+        """The role's schema in the schema definition language."""
+        return print_schema(self._view(role)) + "\n"
+
+    def answer(
+        self,
+        role: str | None,
+        key: str,
+        nodes: tuple[FieldNode, ...],
+        operation: Operation,
+        variables: Mapping[str, object],
+    ) -> object:
+        """The value of one introspection field, executed by graphql-core on the role's schema."""
+        used = variables_of(nodes, operation.fragments)
+        definitions = tuple(
+            node
+            for node in operation.definition.variable_definitions or ()
+            if node.variable.name.value in used
+        )
+        document = DocumentNode(
+            definitions=(
+                OperationDefinitionNode(
+                    operation=operation.definition.operation,
+                    variable_definitions=definitions,
+                    directives=(),
+                    selection_set=SelectionSetNode(selections=nodes),
+                ),
+                *operation.fragments.values(),
+            )
+        )
+        given = {name: value for name, value in variables.items() if name in used}
+        result = execute_sync(self._view(role), document, variable_values=given)
+        if result.errors or result.data is None:
+            raise RuntimeError("introspection of a valid schema failed")
+        return result.data[key]
+
+    def _make(self, role: str | None) -> GraphQLSchema:
+        codes: Iterable[str | None] = (None, *self._policy.purposes)
+        return build_ast_schema(
+            _Filter(self._model, [self._policy.grants(role, code) for code in codes]).document(self._document)
+        )
+
+
+class _Filter:
+    """Keeps of a schema document what at least one of the grants opens."""
+
+    def __init__(self, model: Model, grants: list[Grants]) -> None:
+        self._model = model
+        self._grants = grants
+
+    def document(self, document: DocumentNode) -> DocumentNode:
+        """The filtered document: no dangling reference, no empty type, nothing unreachable."""
+        kept: dict[str, Any] = {}
+        for node in document.definitions:
+            filtered = self._definition(node)
+            if filtered is not None:
+                kept[filtered.name.value] = filtered
+        while self._drop_dangling(kept):
+            pass
+        reachable = _reachable(kept)
+        return DocumentNode(definitions=tuple(node for name, node in kept.items() if name in reachable))
+
+    def _any(self, decide: Callable[[Grants], object]) -> bool:
+        return any(not isinstance(decide(grants), Refused) for grants in self._grants)
+
+    def _definition(self, node: Any) -> Any | None:
+        match node:
+            case ObjectTypeDefinitionNode() if node.name.value == "Query":
+                return _with_fields(node, [self._root(field) for field in node.fields or ()])
+            case ObjectTypeDefinitionNode() if (entity := self._model.entities.get(node.name.value)):
+                if not self._sees(entity):
+                    return None
+                return _with_fields(node, [self._field(entity, field) for field in node.fields or ()])
+            case InputObjectTypeDefinitionNode():
+                return self._input(node)
+            case _:
+                return node
+
+    def _sees(self, entity: Entity) -> bool:
+        return self._any(lambda grants: grants.type_access(entity.name))
+
+    def _field(self, entity: Entity, node: FieldDefinitionNode) -> FieldDefinitionNode | None:
+        coordinate = entity.fields[node.name.value].coordinate
+        return node if self._any(lambda grants: grants.cell(coordinate)) else None
+
+    def _root(self, node: FieldDefinitionNode) -> FieldDefinitionNode | None:
+        name = node.name.value
+        if name in self._model.lists:
+            return node if self._sees(self._model.entities[self._model.lists[name]]) else None
+        if name in self._model.lookups:
+            entity = self._model.entities[self._model.lookups[name][0]]
+            found = [
+                argument
+                for argument in node.arguments or ()
+                if self._compares(entity.fields[argument.name.value].coordinate)
+            ]
+            return _copy(node, arguments=tuple(found)) if found and self._sees(entity) else None
+        return node if self._any(lambda grants: grants.execution(f"Query.{name}")) else None
+
+    def _compares(self, coordinate: str) -> bool:
+        return self._any(lambda grants: grants.comparison(coordinate))
+
+    def _input(self, node: InputObjectTypeDefinitionNode) -> InputObjectTypeDefinitionNode | None:
+        name = node.name.value
+        for suffix in ("ListWhere", "Where", "OrderBy"):
+            entity = self._model.entities.get(name.removesuffix(suffix))
+            if entity is not None and name.endswith(suffix):
+                break
+        else:
+            return node
+        if suffix == "ListWhere":
+            return node if self._sees(entity) else None
+        fields = [
+            field
+            for field in node.fields or ()
+            if field.name.value in COMBINING or self._opens(entity, field.name.value, suffix)
+        ]
+        if all(field.name.value in COMBINING for field in fields):
+            return None
+        return _copy(node, fields=tuple(fields))
+
+    def _opens(self, entity: Entity, name: str, suffix: str) -> bool:
+        field = entity.fields[name]
+        if isinstance(field.source, ToOne | ToMany):
+            return self._any(lambda grants: grants.cell(field.coordinate))
+        if suffix == "OrderBy":
+            return self._any(lambda grants: grants.sorting(field.coordinate))
+        return self._compares(field.coordinate)
+
+    @staticmethod
+    def _drop_dangling(kept: dict[str, Any]) -> bool:
+        """Drops fields and arguments whose type is gone, and types left empty; whether anything went."""
+        before = dict(kept)
+        for name, node in before.items():
+            if isinstance(node, Definition):
+                fields = [_without_dangling(field, kept) for field in node.fields or ()]
+                changed = _with_fields(node, fields)
+                if changed is None:
+                    del kept[name]
+                elif len(changed.fields) != len(node.fields or ()) or any(
+                    new is not old for new, old in zip(changed.fields, node.fields or (), strict=False)
+                ):
+                    kept[name] = changed
+        return kept != before
+
+
+def _named(node: TypeNode) -> str:
+    inner: Any = node
+    while not isinstance(inner, NamedTypeNode):
+        inner = inner.type
+    return inner.name.value
+
+
+BUILT_IN = frozenset({"String", "Int", "Float", "Boolean", "ID"})
+
+
+def _exists(node: TypeNode, kept: Mapping[str, Any]) -> bool:
+    return _named(node) in kept or _named(node) in BUILT_IN
+
+
+def _without_dangling(field: Any, kept: Mapping[str, Any]) -> Any | None:
+    if not _exists(field.type, kept):
+        return None
+    if not isinstance(field, FieldDefinitionNode):
+        return field
+    arguments = tuple(argument for argument in field.arguments or () if _exists(argument.type, kept))
+    return field if len(arguments) == len(field.arguments or ()) else _copy(field, arguments=arguments)
+
+
+def _with_fields(node: Any, fields: list[Any]) -> Any | None:
+    kept = tuple(field for field in fields if field is not None)
+    return _copy(node, fields=kept) if kept else None
+
+
+def _copy(node: Any, **changed: object) -> Any:
+    return type(node)(**{key: getattr(node, key) for key in node.keys} | changed)
+
+
+def _reachable(kept: Mapping[str, Any]) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = ["Query"]
+    while waiting:
+        name = waiting.pop()
+        node = kept.get(name)
+        if node is None or name in found:
+            continue
+        found.add(name)
+        for field in getattr(node, "fields", None) or ():
+            waiting.append(_named(field.type))
+            waiting.extend(_named(argument.type) for argument in getattr(field, "arguments", None) or ())
+        if isinstance(node, InterfaceTypeDefinitionNode):
+            waiting.extend(
+                other.name.value
+                for other in kept.values()
+                if any(interface.name.value == name for interface in getattr(other, "interfaces", None) or ())
+            )
+    return frozenset(found)
+
+

@@ -1,0 +1,122 @@
+"""`gateway token`: makes a token for somebody the database knows."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from .config import Settings
+from .errors import StartError
+from .policy import STAFF
+from .principal import SigningKey, new_partner_token, partner_token_hash, utc_now
+
+PARTNER_LIFETIME = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """For whom a token is wanted: `who` is a customer number, a work e-mail or a carrier's name."""
+
+    role: str
+    who: str | None
+    order: str | None
+    lifetime: timedelta
+
+
+def environment_place() -> tuple[Settings, str]:
+    """The settings of the environment, and the URL of the database's owner."""
+    settings = Settings.read()
+    return settings, settings.owner_url
+
+
+def demo_place(data_dir: Path) -> tuple[Settings, str]:
+    """The settings and the owner's URL of a running demo; raises `StartError` where none runs."""
+    from .demo.run import demo_settings
+
+    try:
+        running = json.loads((data_dir / "running.json").read_text())
+    except OSError as error:
+        raise StartError(f"no demo runs on {data_dir}: start it with `gateway demo`") from error
+    settings = demo_settings(running["gateway_url"], data_dir / "signing-key.pem", "http://127.0.0.1/")
+    return settings, running["owner_url"]
+
+
+def make_key(settings: Settings) -> None:
+    """Makes the signing key's file; raises `StartError` where it exists or cannot be written."""
+    try:
+        SigningKey.create(settings.signing_key_file)
+    except OSError as error:
+        raise StartError(f"cannot make {settings.signing_key_file}: {error.strerror}") from error
+
+
+async def issue(wanted: Wanted, settings: Settings, owner_url: str) -> str:
+    """The token; raises `StartError` where the database does not know whom it is for."""
+    try:
+        connection = await asyncpg.connect(owner_url)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartError(f"the database cannot be reached: {type(error).__name__}") from error
+    try:
+        if wanted.role in ("carrier", "newsletter"):
+            return await _partner(connection, wanted)
+        key = SigningKey.load(settings.signing_key_file)
+        kind, holder = ("employee", await _employee(connection, wanted)) if wanted.role in STAFF else (
+            "customer",
+            await _customer(connection, wanted),
+        )
+        order = None if wanted.order is None else await _order(connection, wanted.order, holder)
+        return key.sign(kind, holder, settings, now=utc_now(), lifetime=wanted.lifetime, order_id=order)
+    finally:
+        await connection.close()
+
+
+async def _customer(connection: Any, wanted: Wanted) -> uuid.UUID:
+    found = await connection.fetchval("SELECT id FROM customer WHERE number = $1", wanted.who or "")
+    return _known(found, "customer", "--id with a customer number")
+
+
+async def _order(connection: Any, number: str, customer: uuid.UUID) -> uuid.UUID:
+    query = "SELECT id FROM orders WHERE number = $1 AND customer_id = $2"
+    return _known(await connection.fetchval(query, number, customer), "order of that customer", "--order")
+
+
+async def _employee(connection: Any, wanted: Wanted) -> uuid.UUID:
+    query = (
+        "SELECT e.id FROM employee e JOIN designation d ON d.employee_id = e.id"
+        " WHERE d.role = $1 AND d.revoked_at IS NULL AND now() >= d.valid_from AND now() < d.valid_to"
+        " AND e.active AND ($2::text IS NULL OR e.work_email = $2) ORDER BY e.work_email LIMIT 1"
+    )
+    found = await connection.fetchval(query, wanted.role, wanted.who)
+    return _known(found, f"employee designated as {wanted.role}", "--id with a work e-mail")
+
+
+async def _partner(connection: Any, wanted: Wanted) -> str:
+    carrier = None
+    if wanted.role == "carrier":
+        found = await connection.fetchval("SELECT id FROM carrier WHERE name = $1 AND active", wanted.who or "")
+        carrier = _known(found, "carrier", "--id with a carrier's name")
+    made, now = new_partner_token(), utc_now()
+    await connection.execute(
+        "INSERT INTO partner_token (id, partner, kind, carrier_id, prefix, hash, issued_by, created_at, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, 'command', $7, $8)",
+        uuid.uuid4(),
+        wanted.who or "Newsletter provider",
+        "NEWSLETTER" if carrier is None else "CARRIER",
+        carrier,
+        made[:12],
+        partner_token_hash(made),
+        now,
+        now + PARTNER_LIFETIME,
+    )
+    return made
+
+
+def _known(found: uuid.UUID | None, what: str, option: str) -> uuid.UUID:
+    if found is None:
+        raise StartError(f"the database knows no such {what}: give `{option}`")
+    return found

@@ -1,0 +1,276 @@
+"""What is asked: the parsed, validated operation, within limits, cached by its text.
+
+Takes a document's text and an operation name. Gives an `Operation`. Rejects with SYNTAX_ERROR,
+VALIDATION_FAILED, TOO_COMPLEX, BAD_VARIABLE or BAD_REQUEST. graphql-core parses, validates and coerces;
+its messages that quote values are replaced by ours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLSchema,
+    InlineFragmentNode,
+    Node,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    StringValueNode,
+    ValueNode,
+    VariableNode,
+    Visitor,
+    get_variable_values,
+    parse,
+    print_ast,
+    validate,
+    visit,
+)
+
+from schema.scalars import read_global_id
+
+from .config import Settings
+from .errors import Code, Location, Problem, RequestError, fault
+
+ABSENT = object()
+VALUE = object()
+Look = Callable[[object], object]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """One operation of a valid document.
+
+    `looks` says, for each variable, what of its value a plan may depend on: its shape, whether it is null,
+    a page size, a type in a global id; never a value that is only bound.
+    """
+
+    definition: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    looks: tuple[tuple[str, Look], ...]
+
+    def seen(self, variables: Mapping[str, object]) -> tuple[object, ...]:
+        """What a plan may depend on in these coerced variables: a part of the plan's key."""
+        return tuple(
+            look(variables[name]) if name in variables else ABSENT for name, look in self.looks
+        )
+
+
+def parse_operation(text: str, name: str | None, schema: GraphQLSchema, settings: Settings) -> Operation:
+    """The named operation of a document, or its only one; raises `RequestError`."""
+    document = _parse(text, settings)
+    _within_limits(document, settings)
+    if errors := validate(schema, document, max_errors=20, hide_suggestions=True):
+        raise RequestError(*(_validation_problem(error) for error in errors))
+    definition = _choose(document, name)
+    fragments = {
+        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+    }
+    return Operation(definition, fragments, _looks(document, definition))
+
+
+def coerce(operation: Operation, given: Mapping[str, Any], schema: GraphQLSchema) -> Mapping[str, Any]:
+    """The operation's variables, coerced; raises `RequestError` (BAD_VARIABLE) without naming a value."""
+    definitions = operation.definition.variable_definitions
+    if not definitions:
+        return {}
+    try:
+        found = get_variable_values(schema, definitions, dict(given), max_errors=10, hide_suggestions=True)
+    except RecursionError as error:
+        raise fault(Code.BAD_VARIABLE, "a variable is nested too deeply") from error
+    if isinstance(found, list):
+        raise RequestError(*(_variable_problem(error) for error in found))
+    for name, value in found.coerced.items():
+        if _has_nul(value):
+            raise fault(Code.BAD_VARIABLE, f"variable `${name}` holds a NUL character")
+    return found.coerced
+
+
+def variables_of(
+    nodes: Iterable[Node], fragments: Mapping[str, FragmentDefinitionNode]
+) -> frozenset[str]:
+    """The variables used in these nodes and in any fragment."""
+    found = _Variables()
+    for node in (*nodes, *fragments.values()):
+        visit(node, found)
+    return frozenset(found.names)
+
+
+def location_of(node: Node | None) -> Location | None:
+    """Where a node stands in its document."""
+    if node is None or node.loc is None:
+        return None
+    return Location(node.loc.start_token.line, node.loc.start_token.column)
+
+
+def _parse(text: str, settings: Settings) -> DocumentNode:
+    try:
+        return parse(text, max_tokens=settings.token_limit)
+    except GraphQLError as error:
+        place = error.locations[0] if error.locations else None
+        where = Location(place.line, place.column) if place else None
+        if "tokens" in error.message:
+            raise fault(Code.TOO_COMPLEX, f"the document has more than {settings.token_limit} tokens", where) from None
+        raise fault(Code.SYNTAX_ERROR, "the document does not parse here", where) from None
+    except (RecursionError, UnicodeError) as error:
+        raise fault(Code.SYNTAX_ERROR, "the document does not parse") from error
+
+
+def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if name is None and len(operations) == 1:
+        return operations[0]
+    if name is None:
+        raise fault(Code.BAD_REQUEST, "the document has several operations: give `operationName`")
+    for operation in operations:
+        if operation.name is not None and operation.name.value == name:
+            return operation
+    raise fault(Code.BAD_REQUEST, "the document has no operation of the name given")
+
+
+def _within_limits(document: DocumentNode, settings: Settings) -> None:
+    """Refuses, in one pass, what would make validation itself slow or a later step deep."""
+    counts: Counter[str] = Counter()
+    fragments = {
+        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+    }
+    depths: dict[str, int] = {}
+
+    def depth(selections: SelectionSetNode | None) -> int:
+        return max((1 + below(node) for node in selections.selections), default=0) if selections else 0
+
+    def below(node: Node) -> int:
+        match node:
+            case FieldNode():
+                counts[node.alias.value if node.alias else node.name.value] += 1
+                return depth(node.selection_set)
+            case InlineFragmentNode():
+                return depth(node.selection_set)
+            case FragmentSpreadNode():
+                return of_fragment(node.name.value)
+        return 0
+
+    def of_fragment(name: str) -> int:
+        if name not in depths:
+            depths[name] = 0  # a cycle ends here; validation refuses it
+            depths[name] = depth(fragments[name].selection_set) if name in fragments else 0
+        return depths[name]
+
+    for node in document.definitions:
+        found = of_fragment(node.name.value) if isinstance(node, FragmentDefinitionNode) else depth(
+            getattr(node, "selection_set", None)
+        )
+        if found > settings.depth_limit:
+            raise fault(
+                Code.TOO_COMPLEX, f"the document is deeper than {settings.depth_limit}", cost=found
+            )
+    pairs = sum(count * count for count in counts.values() if count > 1)
+    if pairs > settings.repetition_limit:
+        raise fault(Code.TOO_COMPLEX, "the document repeats fields too often", cost=pairs)
+
+
+def _validation_problem(error: GraphQLError) -> Problem:
+    node = error.nodes[0] if error.nodes else None
+    if isinstance(node, ValueNode) and not isinstance(node, VariableNode):
+        message = "a value does not have the type its place asks for"
+    else:
+        message = error.message.rstrip(".").replace("'", "`").replace('"', "`")
+        message = message[:1].lower() + message[1:]
+    place = error.locations[0] if error.locations else None
+    return Problem(
+        Code.VALIDATION_FAILED, message, Location(place.line, place.column) if place else location_of(node)
+    )
+
+
+def _variable_problem(error: GraphQLError) -> Problem:
+    node: Any = error.nodes[0] if error.nodes else None
+    if node is None:
+        return Problem(Code.BAD_VARIABLE, "the variables have too many mistakes")
+    message = f"variable `${node.variable.name.value}` does not have type `{print_ast(node.type)}`"
+    return Problem(Code.BAD_VARIABLE, message, location_of(node))
+
+
+def _has_nul(value: object) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case dict():
+            return any(_has_nul(item) for item in value.values())
+        case list():
+            return any(_has_nul(item) for item in value)
+        case _:
+            return False
+
+
+def _shape(value: object) -> object:
+    """The structure of an input value without its leaves, which are only bound."""
+    match value:
+        case None | bool() | Enum():
+            return value
+        case dict():
+            return tuple((key, _shape(item)) for key, item in value.items())
+        case list() if not value or isinstance(value[0], dict):
+            return tuple(_shape(item) for item in value)
+        case _:
+            return VALUE
+
+
+def _page_size(value: object) -> object:
+    return value
+
+
+def _types_of_ids(value: object) -> object:
+    ids = value if isinstance(value, list) else [value]
+    return frozenset(
+        found[0] if isinstance(text, str) and (found := read_global_id(text)) else None for text in ids
+    )
+
+
+class _Usage(Visitor):
+    """Finds the variables that are page sizes or ids of unknown type, and NUL in literals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: dict[str, Look] = {}
+
+    def enter_field(self, node: FieldNode, *_: object) -> None:
+        for argument in node.arguments or ():
+            name = argument.name.value
+            if name in ("first", "last"):
+                look: Look = _page_size
+            elif node.name.value in ("node", "nodes") and name in ("id", "ids"):
+                look = _types_of_ids
+            else:
+                continue
+            found = _Variables()
+            visit(argument.value, found)
+            for variable in found.names:
+                self.looks[variable] = look
+
+    def enter_string_value(self, node: StringValueNode, *_: object) -> None:
+        if "\0" in node.value:
+            raise fault(Code.BAD_VARIABLE, "a string holds a NUL character", location_of(node))
+
+
+class _Variables(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.names.append(node.name.value)
+
+
+def _looks(document: DocumentNode, definition: OperationDefinitionNode) -> tuple[tuple[str, Look], ...]:
+    usage = _Usage()
+    visit(document, usage)
+    names = [node.variable.name.value for node in definition.variable_definitions or ()]
+    return tuple((name, usage.looks.get(name, _shape)) for name in names)

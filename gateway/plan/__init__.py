@@ -1,0 +1,52 @@
+"""May it, and how: the authorised plan of an operation. Pure: no clock, no database.
+
+Takes an operation, its variables and the caller's grants. Gives a `Plan`, whose refusals are values.
+Rejects with `RequestError` what no grant could mend: BAD_PAGE, BAD_LOOKUP, BAD_ID, BAD_VARIABLE, TOO_COMPLEX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from schema.model import Model
+
+from ..config import Settings
+from ..errors import Code, fault
+from ..grants import Grants
+from ..operation import Operation, location_of
+from ..row_rules import Scope
+from .cost import root_cost
+from .judge import Judge
+from .planner import Planner
+from .selections import Selections
+from .values import Plan, Refusal
+
+__all__ = ["Plan", "Refusal", "plan"]
+
+
+def plan(
+    operation: Operation,
+    variables: Mapping[str, object],
+    grants: Grants,
+    scope: Scope,
+    model: Model,
+    settings: Settings,
+) -> Plan:
+    """The plan of an operation for the caller's grants. It holds for all variables with the same `seen`."""
+    selections = Selections(operation, variables)
+    judge = Judge(grants)
+    planner = Planner(model, settings, selections, variables, judge)
+    fields = selections.fields([operation.definition.selection_set], frozenset({"Query"}))
+    roots = tuple(planner.root(key, nodes) for key, nodes in fields.items())
+    cost = sum(root_cost(root, settings.page_limit) for root in roots)
+    if cost > settings.cost_limit:
+        message = f"the operation costs {cost}, more than {settings.cost_limit}"
+        raise fault(Code.TOO_COMPLEX, message, location_of(operation.definition), cost=cost)
+    return Plan(
+        roots=roots,
+        refusals=tuple(judge.refusals.values()),
+        withheld=tuple(sorted(judge.withheld)),
+        scope=scope,
+        cost=cost,
+        reads=frozenset(judge.reads),
+    )

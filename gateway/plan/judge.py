@@ -1,0 +1,114 @@
+"""Judges coordinates: what the caller sees of them, and what is refused. Every decision is made here.
+
+Refusals are collected, one per coordinate and use, and the fields they hit become null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from schema.model import Entity, Field
+
+from ..errors import Location
+from ..grants import AnyOperator, ExactMatch, Grants, Masked, PerRow, Refused, Rows, Shown
+from .selections import Path
+from .values import Refusal
+
+
+@dataclass(slots=True)
+class Judge:
+    """The judgements of one operation, for the grants of one role and purpose."""
+
+    grants: Grants
+    refusals: dict[tuple[str, str | None], Refusal] = field(default_factory=dict)
+    withheld: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    comparison_refused: bool = False
+
+    def cell(self, of: Field, path: Path, location: Location | None) -> Shown | Masked | PerRow | None:
+        """What is seen of a field; None where it is refused."""
+        match self.grants.cell(of.coordinate):
+            case Refused(purposes):
+                self._refuse(of.coordinate, purposes, path, location)
+                return None
+            case PerRow() as decision:
+                if decision.withheld:
+                    self.withheld.add(of.coordinate)
+                self.reads.add(of.coordinate)
+                return decision
+            case Shown() | Masked() as decision:
+                self.reads.add(of.coordinate)
+                return decision
+
+    def target(
+        self, entity: Entity, through: str, path: Path, location: Location | None
+    ) -> frozenset[str] | None:
+        """The rules of an entity's rows; None where the type is refused, as the coordinate that leads to it."""
+        match self.grants.type_access(entity.name):
+            case Rows(rules):
+                return rules
+            case Refused(purposes):
+                self._refuse(through, purposes, path, location)
+                return None
+
+    def execution(self, coordinate: str, path: Path, location: Location | None) -> bool:
+        """Whether a root field that is granted by itself may be asked."""
+        match self.grants.execution(coordinate):
+            case Rows():
+                return True
+            case Refused(purposes):
+                self._refuse(coordinate, purposes, path, location)
+                return False
+
+    def comparison(self, of: Field, path: Path, location: Location | None, *, exact: bool) -> bool:
+        """Whether a field may stand in `where` with these operators; if not, its root field is null."""
+        match self.grants.comparison(of.coordinate):
+            case AnyOperator():
+                return True
+            case ExactMatch() if exact:
+                return True
+            case ExactMatch():
+                return self._refuse_comparison(of.coordinate, "FILTER", (), path, location)
+            case Refused(purposes):
+                return self._refuse_comparison(of.coordinate, "FILTER", purposes, path, location)
+
+    def sorting(self, of: Field, path: Path, location: Location | None) -> bool:
+        """Whether a field may stand in `orderBy`; if not, its root field is null."""
+        match self.grants.sorting(of.coordinate):
+            case AnyOperator():
+                return True
+            case Refused(purposes):
+                return self._refuse_comparison(of.coordinate, "SORT", purposes, path, location)
+
+    def related(
+        self, of: Field, entity: Entity, path: Path, location: Location | None
+    ) -> frozenset[str] | None:
+        """The rules of the rows a filter may look at through a relation; None where it may not."""
+        for decision in (self.grants.cell(of.coordinate), self.grants.type_access(entity.name)):
+            if isinstance(decision, Refused):
+                self._refuse_comparison(of.coordinate, "FILTER", decision.purposes, path, location)
+                return None
+        access = self.grants.type_access(entity.name)
+        return access.rules if isinstance(access, Rows) else None
+
+    def _refuse_comparison(
+        self, coordinate: str, use: str, purposes: tuple[str, ...], path: Path, location: Location | None
+    ) -> bool:
+        self.comparison_refused = True
+        nulled = path.keys[:1]
+        self._refuse(coordinate, purposes, path, location, use, nulled)
+        return False
+
+    def _refuse(
+        self,
+        coordinate: str,
+        purposes: tuple[str, ...],
+        path: Path,
+        location: Location | None,
+        use: str | None = None,
+        nulled: tuple[str, ...] | None = None,
+    ) -> None:
+        refusal = Refusal(
+            coordinate, use, purposes, path.keys, path.response_path if nulled is None else nulled, location
+        )
+        self.refusals.setdefault((coordinate, use), refusal)

@@ -1,0 +1,76 @@
+"""What is sent back: bytes. `data` comes from PostgreSQL, the rest was written when the plan was made.
+
+Bodies are a function of operation, grants and data alone; the request id is in a header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from .errors import Location, Problem
+from .plan import Plan, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What follows `data` in the answers of a plan, and the whole answer where refusals reject it."""
+
+    partial: bytes
+    rejection: bytes | None
+
+
+def tail_of(plan: Plan) -> Tail:
+    """The parts of a plan's answers that do not depend on data."""
+    errors = [_refusal(refusal) for refusal in plan.refusals]
+    parts = b""
+    if errors:
+        parts += b',"errors":' + orjson.dumps(errors)
+    if plan.withheld:
+        parts += b',"extensions":' + orjson.dumps({"withheld": list(plan.withheld)})
+    rejection = orjson.dumps({"errors": errors}) if errors else None
+    return Tail(parts + b"}", rejection)
+
+
+def answered(data: bytes, tail: Tail) -> bytes:
+    """The body of an answer with data."""
+    return b'{"data":' + data + tail.partial
+
+
+def failed(problems: Iterable[Problem]) -> bytes:
+    """The body of an answer without data."""
+    return orjson.dumps({"errors": [_problem(problem) for problem in problems]})
+
+
+def object_of(parts: Mapping[str, bytes]) -> bytes:
+    """A JSON object of finished values."""
+    return b"{" + b",".join(orjson.dumps(key) + b":" + value for key, value in parts.items()) + b"}"
+
+
+def _refusal(refusal: Refusal) -> dict[str, object]:
+    extensions: dict[str, object] = {
+        "code": refusal.code,
+        "coordinate": refusal.coordinate,
+        "fieldPath": list(refusal.field_path),
+    }
+    if refusal.use is not None:
+        extensions["use"] = refusal.use
+    message = f"field `{refusal.coordinate}` is not granted"
+    if refusal.purposes:
+        extensions["purposes"] = list(refusal.purposes)
+        message = f"field `{refusal.coordinate}` needs another purpose: {', '.join(refusal.purposes)}"
+    entry: dict[str, object] = {"message": message, "extensions": extensions}
+    if refusal.path:
+        entry["path"] = list(refusal.path)
+    return entry | _locations(refusal.location)
+
+
+def _problem(problem: Problem) -> dict[str, object]:
+    extensions = {"code": problem.code, **problem.extensions}
+    return {"message": problem.message, "extensions": extensions} | _locations(problem.location)
+
+
+def _locations(location: Location | None) -> dict[str, object]:
+    return {} if location is None else {"locations": [{"line": location.line, "column": location.column}]}

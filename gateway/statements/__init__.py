@@ -1,0 +1,58 @@
+"""The plan as SQL: one statement per operation, compiled once, whose JSON PostgreSQL makes.
+
+Takes a `Plan`, which only `plan()` makes. Gives a `Statement`, or `NoStatement` where nothing is read from
+the database. No Plan, no SQL; the statement names no column that the plan does not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Boolean, Text, cast, func, literal_column, select
+from sqlalchemy.dialects.postgresql import array, asyncpg
+
+from ..plan import Plan
+from ..plan.values import Constant, LocalRoot, Operand
+from .builder import Builder
+
+Read = Callable[[Mapping[str, object]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class NoStatement:
+    """The answer needs no database: only `__typename`, local fields and nulls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL in asyncpg's dialect. `parameters` are its values in order: a reader of variables, or a name.
+
+    The single row has the JSON of `data` as `bytea`, and, where `cursors` are given, whether the caller
+    sees the row of each.
+    """
+
+    sql: str
+    parameters: tuple[Read | str, ...]
+    cursors: tuple[Operand, ...]
+
+
+def compile_plan(plan: Plan) -> Statement | NoStatement:
+    """The statement of a plan."""
+    if all(isinstance(root, Constant | LocalRoot) for root in plan.roots):
+        return NoStatement()
+    builder = Builder(plan.scope)
+    body = func.convert_to(cast(builder.whole(plan), Text()), literal_column("'UTF8'"))
+    query = select(body.label("body"))
+    if builder.cursors:
+        query = query.add_columns(array([seen for _, seen in builder.cursors], type_=Boolean()).label("cursors"))
+    compiled: Any = query.compile(dialect=_dialect())
+    parameters = tuple(builder.reads.get(name, name) for name in compiled.positiontup or ())
+    return Statement(str(compiled), parameters, tuple(operand for operand, _ in builder.cursors))
+
+
+@cache
+def _dialect() -> asyncpg.PGDialect_asyncpg:
+    return asyncpg.dialect()

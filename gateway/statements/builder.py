@@ -1,0 +1,249 @@
+"""Builds the one statement of a plan from its values: roots, records, connections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    true,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.types import TypeEngine
+
+from schema.fields import Mask, Scalar, ToMany, ToOne, ValueObject
+from schema.model import Entity, Field
+
+from ..grants import Masked, PerRow, Shown
+from ..plan.values import (
+    Constant,
+    Item,
+    ListRoot,
+    LocalRoot,
+    LookupRoot,
+    NodeRoot,
+    NodesRoot,
+    Operand,
+    Plan,
+    Record,
+    Root,
+    ToManyPage,
+    ToOneRecord,
+    Value,
+)
+from ..row_rules import AllRows, Scope, Where, row_of, rows
+from .conditions import visible
+from .connections import connection_value
+from .json_values import (
+    Expression,
+    Pair,
+    columns,
+    json_null,
+    list_value,
+    object_of,
+    row_value,
+    standalone_object,
+    text_literal,
+    wide_object,
+    written,
+)
+
+Read = Callable[[Mapping[str, object]], object]
+
+
+class Builder:
+    """Collects what a statement binds while it is built: each operand's reader, by parameter name."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.reads: dict[str, Read] = {}
+        self.cursors: list[tuple[Operand, ColumnElement[bool]]] = []
+        self._used: Counter[str] = Counter()
+
+    def bind(self, operand: Operand, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+        """The parameter of a caller's value."""
+        return self._bind(operand.read, kind)
+
+    def new_row(self, entity: Entity) -> FromClause:
+        """An alias of the entity's table that the statement does not use yet; the rules have number 0."""
+        self._used[entity.table.name] += 1
+        return row_of(entity.table.name, self._used[entity.table.name])
+
+    def _bind(self, read: Read, kind: TypeEngine[Any]) -> ColumnElement[Any]:
+        name = f"given_{len(self.reads)}"
+        self.reads[name] = read
+        return bindparam(name, type_=kind)
+
+    # ------------------------------------------------------------ roots
+
+    def root(self, root: Root) -> Expression:
+        """The JSON of a root field."""
+        match root:
+            case Constant(_, value):
+                return json_null() if value is None else text_literal(value)
+            case LocalRoot(key=key):
+                return cast(bindparam(f"local_{key}", type_=Text()), JSON())
+            case ListRoot(_, connection):
+                return connection_value(self, connection, None, ())
+            case LookupRoot():
+                return self._lookup(root)
+            case NodeRoot(_, operand, record):
+                return self._by_id(record, self.bind(operand, Uuid()), ())
+            case NodesRoot():
+                return self._nodes(root)
+
+    def _lookup(self, root: LookupRoot) -> Expression:
+        row = self.new_row(root.record.entity)
+        value = self._plain(root.field, row)
+        kind: TypeEngine[Any] = Text() if isinstance(value.type, Text) else value.type
+        query = self._rows(root.record, row, ()).where(value == self.bind(root.operand, kind))
+        newest = query.order_by(row.c.id.desc()).limit(literal_column("1"))
+        return self._single(root.record, newest, row, ())
+
+    def _by_id(self, record: Record, key: ColumnElement[Any], outer: tuple[FromClause, ...]) -> Expression:
+        row = self.new_row(record.entity)
+        return self._single(record, self._rows(record, row, outer).where(row.c.id == key), row, outer)
+
+    def _nodes(self, root: NodesRoot) -> Expression:
+        keys = self.bind(root.operand, ARRAY(Uuid()))
+        types = self._bind(root.operand.type_names, ARRAY(Text()))
+        wanted = func.unnest(keys, types).table_valued("key", "type", with_ordinality="place").render_derived()
+        choices = [
+            (wanted.c.type == text_literal(record.entity.name), self._by_id(record, wanted.c.key, (wanted,)))
+            for record in root.records
+        ]
+        entry = case(*choices) if choices else json_null()
+        listed = func.json_agg(aggregate_order_by(entry, wanted.c.place))
+        return object_of(
+            select(func.coalesce(listed, literal_column("'[]'::json"), type_=JSON())).select_from(wanted)
+        )
+
+    # ------------------------------------------------------------ records
+
+    def _rows(self, record: Record, row: FromClause, outer: tuple[FromClause, ...]) -> Select[Any]:
+        """The query of a record's rows; its columns come with `_single` or `rows_list`."""
+        return (
+            select()
+            .select_from(row)
+            .where(*visible(record.rules, record.entity, row, self.scope))
+            .correlate(*outer)
+        )
+
+    def _single(
+        self, record: Record, query: Select[Any], row: FromClause, outer: tuple[FromClause, ...]
+    ) -> Expression:
+        pairs = self.pairs(record, row, outer)
+        found = query.add_columns(*columns(pairs)).subquery()
+        return object_of(select(row_value(pairs, found)), *outer)
+
+    def rows_list(
+        self, record: Record, query: Select[Any], row: FromClause, outer: tuple[FromClause, ...]
+    ) -> Expression:
+        """The list of a query's rows, each as the record's object."""
+        pairs = self.pairs(record, row, outer)
+        found = query.add_columns(*columns(pairs)).subquery()
+        return object_of(select(list_value(pairs, found)), *outer)
+
+    def row_object(self, record: Record, row: FromClause, outer: tuple[FromClause, ...]) -> Expression:
+        """The record's object of one row that the enclosing query has at hand."""
+        return standalone_object(self.pairs(record, row, outer), *outer, row)
+
+    def pairs(self, record: Record, row: FromClause, outer: tuple[FromClause, ...]) -> list[Pair]:
+        """The keys of a record and their values on a row."""
+        return [(item.key, self._item(record, item, row, (*outer, row))) for item in record.items]
+
+    def _item(
+        self, record: Record, item: Item, row: FromClause, outer: tuple[FromClause, ...]
+    ) -> Expression:
+        match item:
+            case Constant(_, None):
+                return json_null()
+            case Constant(_, str(text)):
+                return text_literal(text)
+            case Value():
+                return self._value(record, item, row, outer)
+            case ToOneRecord(_, field, related) if isinstance(field.source, ToOne):
+                return self._by_id(related, row.c[field.source.key], outer)
+            case ToManyPage(_, field, connection) if isinstance(field.source, ToMany):
+                return connection_value(self, connection, (field.source.key, row.c.id), outer)
+        raise AssertionError("a relation's field has a relation as its source")
+
+    # ------------------------------------------------------------ values
+
+    def _plain(self, field: Field, row: FromClause) -> Expression:
+        if not isinstance(field.source, Scalar):
+            raise AssertionError(f"{field.coordinate} is no scalar")
+        return field.source.expression(row)
+
+    def _value(
+        self, record: Record, value: Value, row: FromClause, outer: tuple[FromClause, ...]
+    ) -> Expression:
+        shown = self._shown(record, value, row, outer)
+        match value.decision:
+            case Shown():
+                return shown
+            case Masked():
+                return self._masked(value.field, row)
+            case PerRow(read, mask):
+                choices = []
+                if read:
+                    choices.append((self._on(read, record, row), shown))
+                if mask:
+                    choices.append((self._on(mask, record, row), self._masked(value.field, row)))
+                return case(*choices)
+
+    def _on(self, rules: frozenset[str], record: Record, row: FromClause) -> ColumnElement[bool]:
+        match rows(rules, row, record.entity.table.name, self.scope):
+            case AllRows():
+                return true()
+            case Where(condition):
+                return condition
+
+    def _masked(self, field: Field, row: FromClause) -> Expression:
+        mask = field.source.mask if isinstance(field.source, Scalar) else None
+        if not isinstance(mask, Mask):
+            raise AssertionError(f"{field.coordinate} has no mask")
+        return mask.of(self._plain(field, row))
+
+    def _shown(
+        self, record: Record, value: Value, row: FromClause, outer: tuple[FromClause, ...]
+    ) -> Expression:
+        match value.field.source:
+            case ValueObject(parts=parts, present=present):
+                pairs = [
+                    (
+                        key,
+                        text_literal(part.value or "")
+                        if isinstance(part, Constant)
+                        else written(parts[part][0], parts[part][1](row), ""),
+                    )
+                    for key, part in value.parts
+                ]
+                return case((present(row).is_not(None), standalone_object(pairs, *outer)))
+            case _:
+                return written(value.field.kind, self._plain(value.field, row), record.entity.name)
+
+    # ------------------------------------------------------------ the whole
+
+    def whole(self, plan: Plan) -> Expression:
+        """The JSON of `data`."""
+        pairs = [(root.key, self.root(root)) for root in plan.roots]
+        return standalone_object(pairs) if pairs else wide_object(pairs)
+
+    def cursor_exists(self, operand: Operand, query: ColumnElement[bool]) -> None:
+        """Remembers that the statement must say whether the caller sees a cursor's row."""
+        self.cursors.append((operand, query))

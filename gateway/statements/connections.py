@@ -1,0 +1,219 @@
+"""Connections as SQL: a page of rows, cut by keys, with its edges, its place and its total.
+
+A page that is only listed is one sub-select. One that shows cursors or its place, or that is counted from
+the end, first finds the keys of its rows and one more, and then makes each row once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Subquery,
+    Uuid,
+    exists,
+    false,
+    func,
+    literal_column,
+    not_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from ..plan.values import (
+    Connection,
+    ConnectionItem,
+    Constant,
+    Edges,
+    Nodes,
+    Operand,
+    PageField,
+    PageInfo,
+    Record,
+    TotalCount,
+)
+from .conditions import beyond_cursor, condition_sql, sort_columns, visible
+from .json_values import Expression, Pair, global_id, object_of, small_object, text_literal
+
+if TYPE_CHECKING:
+    from .builder import Builder
+
+Outer = tuple[FromClause, ...]
+Parent = tuple[str, ColumnElement[Any]] | None
+
+
+def connection_value(
+    builder: Builder, connection: Connection, parent: Parent, outer: Outer
+) -> Expression:
+    """The JSON of a connection; `parent` is the column of its rows that holds the parent's id, and that id."""
+    listing = _Listing(builder, connection, parent, outer)
+    counted = [item for item in connection.items if isinstance(item, Edges | PageInfo)]
+    lists = [item for item in connection.items if isinstance(item, Nodes)]
+    if counted or connection.page.backward or len(lists) > 1:
+        return listing.paged()
+    return small_object([(item.key, listing.direct(item)) for item in connection.items])
+
+
+class _Listing:
+    """One connection while its SQL is made."""
+
+    def __init__(self, builder: Builder, connection: Connection, parent: Parent, outer: Outer) -> None:
+        self.builder = builder
+        self.connection = connection
+        self.parent = parent
+        self.outer = outer
+        page = connection.page
+        self._after = self._cursor(page.after)
+        self._before = self._cursor(page.before)
+
+    def direct(self, item: ConnectionItem) -> Expression:
+        """A part of a page that is only listed."""
+        match item:
+            case Nodes(_, record):
+                row = self._new_row()
+                query = self._matching(row).where(*self._within_cursors(row))
+                query = query.order_by(*sort_columns(self.connection.order, row, backward=False))
+                limited = query.limit(_number(self.connection.page.size))
+                return self.builder.rows_list(record, limited, row, self.outer)
+            case TotalCount():
+                return self._total()
+            case Constant(_, value):
+                return text_literal(value or "")
+        raise AssertionError("a page with edges or page info is not only listed")
+
+    def paged(self) -> Expression:
+        """The whole connection from the keys of its page and one more."""
+        keys = self._keys()
+        row = self._new_row()
+        source = select().select_from(keys.join(row, row.c.id == keys.c.id))
+        pairs = [(item.key, self._part(item, keys, row)) for item in self.connection.items]
+        return object_of(source.add_columns(small_object(pairs)), *self.outer)
+
+    # ------------------------------------------------------------ rows
+
+    def _new_row(self) -> FromClause:
+        return self.builder.new_row(self.connection.entity)
+
+    def _matching(self, row: FromClause) -> Select[Any]:
+        """All rows of the list, on whichever page."""
+        connection, builder = self.connection, self.builder
+        query = select().select_from(row).correlate(*self.outer)
+        if self.parent is not None:
+            query = query.where(row.c[self.parent[0]] == self.parent[1])
+        query = query.where(*visible(connection.rules, connection.entity, row, builder.scope))
+        if connection.where is not None:
+            query = query.where(condition_sql(connection.where, row, builder, builder.scope))
+        return query
+
+    def _within_cursors(self, row: FromClause) -> list[ColumnElement[bool]]:
+        found = []
+        for key, after in ((self._after, True), (self._before, False)):
+            if key is not None:
+                found.append(self._beyond(row, key, after=after))
+        return found
+
+    def _beyond(self, row: FromClause, key: ColumnElement[Any], *, after: bool) -> ColumnElement[bool]:
+        return beyond_cursor(self.connection.order, row, self._new_row(), key, after=after)
+
+    def _keys(self) -> Subquery:
+        page, row = self.connection.page, self._new_row()
+        order = sort_columns(self.connection.order, row, backward=page.backward)
+        query = self._matching(row).where(*self._within_cursors(row))
+        place = func.row_number().over(order_by=order).label("place")
+        return query.add_columns(row.c.id, place).order_by(*order).limit(_number(page.size + 1)).subquery()
+
+    def _cursor(self, operand: Operand | None) -> ColumnElement[Any] | None:
+        if operand is None:
+            return None
+        connection, builder = self.connection, self.builder
+        key = builder.bind(operand, Uuid())
+        row = self._new_row()
+        seen = visible(connection.cursor_rules, connection.entity, row, builder.scope)
+        builder.cursor_exists(
+            operand, exists(select(literal_column("1")).where(row.c.id == key, *seen))
+        )
+        return key
+
+    # ------------------------------------------------------------ parts
+
+    def _part(self, item: ConnectionItem, keys: Subquery, row: FromClause) -> Expression:
+        match item:
+            case Nodes(_, record):
+                return self._listed(self.builder.row_object(record, row, self.outer), keys)
+            case Edges():
+                return self._listed(small_object(self._edge(item, row)), keys)
+            case PageInfo():
+                return small_object([(key, self._page_field(part, keys, row)) for key, part in item.items])
+            case TotalCount():
+                return self._total()
+            case Constant(_, value):
+                return text_literal(value or "")
+
+    def _edge(self, edges: Edges, row: FromClause) -> list[Pair]:
+        pairs: list[Pair] = []
+        for key, part in edges.items:
+            match part:
+                case None:
+                    pairs.append((key, self._cursor_text(row)))
+                case Constant(_, value):
+                    pairs.append((key, text_literal(value or "")))
+                case Record():
+                    pairs.append((key, self.builder.row_object(part, row, self.outer)))
+        return pairs
+
+    def _listed(self, entry: Expression, keys: Subquery) -> Expression:
+        place = keys.c.place
+        order = place.desc() if self.connection.page.backward else place.asc()
+        listed = func.json_agg(aggregate_order_by(entry, order)).filter(self._on_page(keys))
+        return func.coalesce(listed, literal_column("'[]'::json"), type_=JSON())
+
+    def _on_page(self, keys: Subquery) -> ColumnElement[bool]:
+        return keys.c.place <= _number(self.connection.page.size)
+
+    def _page_field(self, part: PageField | Constant, keys: Subquery, row: FromClause) -> Expression:
+        backward = self.connection.page.backward
+        match part:
+            case Constant(_, value):
+                return text_literal(value or "")
+            case PageField.HAS_NEXT:
+                return self._more_outside(self._before, after=True) if backward else self._more(keys)
+            case PageField.HAS_PREVIOUS:
+                return self._more(keys) if backward else self._more_outside(self._after, after=False)
+            case PageField.START:
+                return self._edge_cursor(keys, row, first=not backward)
+            case PageField.END:
+                return self._edge_cursor(keys, row, first=backward)
+
+    def _more(self, keys: Subquery) -> Expression:
+        return func.count(keys.c.id) > _number(self.connection.page.size)
+
+    def _more_outside(self, key: ColumnElement[Any] | None, *, after: bool) -> Expression:
+        """Whether a row of the list lies at the cursor or on its other side."""
+        if key is None:
+            return false()
+        row = self._new_row()
+        inside = self._beyond(row, key, after=not after)
+        return exists(self._matching(row).where(not_(inside)).add_columns(literal_column("1")))
+
+    def _edge_cursor(self, keys: Subquery, row: FromClause, *, first: bool) -> Expression:
+        place = keys.c.place
+        order = place.asc() if first else place.desc()
+        cursors = func.json_agg(aggregate_order_by(self._cursor_text(row), order), type_=JSON())
+        return cursors.filter(self._on_page(keys)).op("->", return_type=JSON())(literal_column("0"))
+
+    def _cursor_text(self, row: FromClause) -> Expression:
+        return global_id(self.connection.entity.name, row.c.id)
+
+    def _total(self) -> Expression:
+        row = self._new_row()
+        return self._matching(row).add_columns(func.count()).scalar_subquery().correlate(*self.outer)
+
+
+def _number(value: int) -> ColumnElement[int]:
+    # A literal, so that PostgreSQL's plan knows the page size; it comes from the plan, checked.
+    return literal_column(str(int(value)), Integer())

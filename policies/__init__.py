@@ -1,0 +1,1 @@
+"""Who may see what: data files only, read by `gateway.policy`."""

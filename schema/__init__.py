@@ -1,0 +1,1 @@
+"""What there is: the tables, the GraphQL types, and how one is filled from the other."""

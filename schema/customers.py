@@ -1,0 +1,48 @@
+"""The customer and their consent history."""
+
+from __future__ import annotations
+
+from sqlalchemy import Text, bindparam
+
+from . import tables
+from .fields import Many, Mask, Node, column, computed, entity, many
+from .scalars import DateTime
+from .states import ConsentPurpose, ConsentState, CustomerStatus
+
+
+@entity(tables.Customer, description="A customer of the store, with or without credentials.")
+class Customer(Node):
+    number: str | None = column("The customer number.")
+    first_name: str | None = column("First name.", mask=Mask.NAME)
+    surname: str | None = column("Surname.", mask=Mask.NAME)
+    street_address: str | None = column("Street, house number, flat.")
+    postal_code: str | None = column("Postal code, as its country writes it.")
+    postal_town: str | None = column("Postal town.")
+    country_code: str | None = column("Country, as its ISO 3166-1 code.")
+    phone: str | None = column("Telephone number in E.164.", mask=Mask.PHONE)
+    email: str | None = column("E-mail address, lower case.", mask=Mask.EMAIL)
+    marketing_consent: bool | None = column("Whether the newest newsletter consent is GIVEN.")
+    consents: Many = many("ConsentEvent", "The history of consents, append only.", key="customer_id")
+    unsubscribe_url: str | None = computed(
+        "The link that ends the newsletter with one click (RFC 8058).",
+        lambda table: bindparam("setting_public_url", type_=Text()).concat(table.c.unsubscribe_token),
+    )
+    orders: Many = many("Order", "The customer's orders.", key="customer_id")
+    status: CustomerStatus | None = column("What the register may do with the data at present.")
+    created_at: DateTime | None = column("When the relationship began.")
+    last_active_at: DateTime | None = column("When the customer last did something.")
+    restricted_at: DateTime | None = column("Since when processing is restricted (GDPR Article 18).")
+    version: int | None = column("The number of the present state, for `ifVersion`.")
+
+
+@entity(tables.ConsentEvent, description="One decision about the newsletter; the newest counts.")
+class ConsentEvent(Node):
+    purpose: ConsentPurpose | None = column("What the consent is about.")
+    state: ConsentState | None = column("What was decided.")
+    at: DateTime | None = column("When.")
+    source: str | None = column("Where the decision was made.")
+    notice_version: str | None = column("The privacy notice the person saw.")
+    text_digest: str | None = column("SHA-256 of the text the person agreed to.")
+    actor: str | None = column("Who recorded it.")
+
+

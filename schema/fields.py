@@ -1,0 +1,182 @@
+"""How a GraphQL field of an entity is filled from the tables: `column`, `computed`, `money`, `address`, `one`, `many`.
+
+An entity class is a Strawberry type whose every field carries its source. The gateway's planner reads the
+sources; no resolver runs for them. "Add a field" is one line in `schema.tables` and one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+import strawberry
+from sqlalchemy import ColumnElement, FromClause, Table, case, func, literal_column
+from sqlmodel import SQLModel
+
+Expression = Callable[[FromClause], ColumnElement[Any]]
+T = TypeVar("T")
+
+SOURCE = "source"
+
+
+class Kind(Enum):
+    """How a value is written in JSON and compared in SQL, named after its GraphQL type."""
+
+    STRING = "String"
+    ID = "ID"
+    TIME = "DateTime"
+    DECIMAL = "Decimal"
+    INTEGER = "Int"
+    BOOLEAN = "Boolean"
+    ENUM = "Enum"
+
+
+class Mask(Enum):
+    """What is left of a value: of constant width, so that neither length nor first letter shows."""
+
+    EMAIL = "***@***"
+    PHONE = "*** and the last two digits"
+    NAME = "***"
+    IBAN = "*** and the last four characters"
+
+    def of(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The masked value in SQL; null stays null."""
+        match self:
+            case Mask.EMAIL:
+                shown: ColumnElement[Any] = literal_column("'***@***'")
+            case Mask.NAME:
+                shown = literal_column("'***'")
+            case Mask.PHONE:
+                shown = literal_column("'***'").concat(
+                    func.right(func.regexp_replace(value, r"\D", "", "g"), 2)
+                )
+            case Mask.IBAN:
+                shown = literal_column("'***'").concat(func.right(value, 4))
+        return case((value.is_not(None), shown))
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value of the row. `comparable` says whether it may stand in `where` and `orderBy` at all."""
+
+    expression: Expression
+    mask: Mask | None = None
+    comparable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ValueObject:
+    """An object without identity that belongs to its field (`Money`, `Address`).
+
+    It is null where `present` is null, and compared by `compared`, the name of one of its parts.
+    """
+
+    parts: Mapping[str, tuple[Kind, Expression]]
+    present: Expression
+    compared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToOne:
+    """The row of `target` whose id stands in this row's `key`."""
+
+    target: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToMany:
+    """The rows of `target` in whose `key` this row's id stands."""
+
+    target: str
+    key: str
+
+
+Source = Scalar | ValueObject | ToOne | ToMany
+
+
+class One:
+    """Stands for a related entity in a class body until `schema.connections` puts its type there."""
+
+
+class Many:
+    """Stands for a connection in a class body until `schema.connections` puts its type there."""
+
+
+def _field(source: Source, description: str) -> Any:
+    return strawberry.field(description=description, metadata={SOURCE: source})
+
+
+def column(description: str, *, of: str | None = None, mask: Mask | None = None) -> Any:
+    """A field that shows a column; `of` names it where its name differs from the field's."""
+    field = _field(Scalar(lambda table: table.c[of or field.python_name], mask), description)
+    return field
+
+
+def computed(description: str, expression: Expression) -> Any:
+    """A field made from other columns; it cannot be filtered or sorted by."""
+    return _field(Scalar(expression, comparable=False), description)
+
+
+def money(description: str, amount: str) -> Any:
+    """A `Money` of the column `amount` and the row's currency, compared by its amount."""
+    parts: dict[str, tuple[Kind, Expression]] = {
+        "amount": (Kind.DECIMAL, lambda table: table.c[amount]),
+        "currency": (Kind.STRING, lambda table: table.c.currency),
+    }
+    return _field(ValueObject(parts, lambda table: table.c[amount], "amount"), description)
+
+
+def address(description: str, prefix: str) -> Any:
+    """An `Address` of the four columns that begin with `prefix`; null where all four are."""
+    columns = {
+        "streetAddress": f"{prefix}_street_address",
+        "postalCode": f"{prefix}_postal_code",
+        "postalTown": f"{prefix}_postal_town",
+        "countryCode": f"{prefix}_country_code",
+    }
+    parts: dict[str, tuple[Kind, Expression]] = {
+        name: (Kind.STRING, lambda table, of=of: table.c[of])  # type: ignore[misc]  # a default binds the name
+        for name, of in columns.items()
+    }
+    present: Expression = lambda table: func.coalesce(*(table.c[of] for of in columns.values()))  # noqa: E731  # a plain expression, typed
+    return _field(ValueObject(parts, present), description)
+
+
+def one(target: str, description: str, *, key: str) -> Any:
+    """A field that leads to one other entity."""
+    return _field(ToOne(target, key), description)
+
+
+def many(target: str, description: str, *, key: str) -> Any:
+    """A field that leads to a connection of other entities."""
+    return _field(ToMany(target, key), description)
+
+
+@strawberry.interface(description="Anything with a global id (Relay object identification).")
+class Node:
+    id: strawberry.ID = strawberry.field(
+        description="The global id: base64 of `Type:uuid`.",
+        metadata={SOURCE: Scalar(lambda table: table.c.id)},
+    )
+
+
+TABLE = "__entity_table__"
+
+
+def entity(table: type[SQLModel], *, description: str) -> Callable[[type[T]], type[T]]:
+    """Makes a class the Strawberry type of a table's rows."""
+
+    def declare(declared: type[T]) -> type[T]:
+        setattr(declared, TABLE, SQLModel.metadata.tables[str(table.__tablename__)])
+        return strawberry.type(declared, description=description)
+
+    return declare
+
+
+def table_of(declared: type) -> Table:
+    """The table an entity class was declared for."""
+    found: Table = getattr(declared, TABLE)
+    return found

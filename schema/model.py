@@ -1,0 +1,156 @@
+"""The whole schema as one frozen value: the GraphQL schema, and how each coordinate is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from types import MappingProxyType
+from typing import Any, cast
+
+import strawberry
+from graphql import GraphQLEnumType, GraphQLObjectType, GraphQLSchema, get_named_type, print_schema
+from sqlalchemy import Table
+from strawberry.schema.config import StrawberryConfig
+
+from .connections import Connections
+from .customers import ConsentEvent, Customer
+from .deliveries import Delivery, DeliveryEvent
+from .fields import SOURCE, Kind, Source, ToMany, ToOne, ValueObject, table_of
+from .orders import Order, OrderLine
+from .partners import Carrier
+from .query import LISTS, LOOKUPS, Query, settle_query
+from .returns import Return, ReturnLine
+from .scalars import SCALARS
+
+ENTITIES: tuple[type, ...] = (
+    Customer,
+    ConsentEvent,
+    Order,
+    OrderLine,
+    Delivery,
+    DeliveryEvent,
+    Return,
+    ReturnLine,
+    Carrier,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an entity: its coordinate, its source and, for a value, its kind."""
+
+    coordinate: str
+    name: str
+    source: Source
+    kind: Kind | None
+    # Whether the related row is of the same customer by a foreign key that says so.
+    same_customer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One entity type: its table and its fields by GraphQL name."""
+
+    name: str
+    table: Table
+    fields: Mapping[str, Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What the gateway knows of the schema; `lookups` and `lists` are the root fields that read entities."""
+
+    graphql: GraphQLSchema
+    entities: Mapping[str, Entity]
+    lookups: Mapping[str, tuple[str, Mapping[str, str]]]
+    lists: Mapping[str, str]
+
+    def coordinates(self) -> frozenset[str]:
+        """Every coordinate a policy line may name: entities, their fields, and the gated root fields."""
+        gated = {"Query.viewer", "Query.privacyNotice", "Query.node", "Query.nodes"}
+        for entity in self.entities.values():
+            gated |= {entity.name} | {field.coordinate for field in entity.fields.values()}
+        return frozenset(gated)
+
+    def sdl(self) -> str:
+        """The full schema in the schema definition language."""
+        return print_schema(self.graphql) + "\n"
+
+
+@cache
+def load_model() -> Model:
+    """The model of this package's schema; the same value each time."""
+    entities = {_name(declared): declared for declared in ENTITIES}
+    settle_query(entities, Connections(entities))
+    schema = strawberry.Schema(
+        Query, types=ENTITIES, config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True)
+    )
+    graphql = cast(GraphQLSchema, cast(Any, schema)._schema)
+    return Model(
+        graphql=graphql,
+        entities=MappingProxyType({name: _entity(name, entities[name], graphql, entities) for name in entities}),
+        lookups={
+            field: (lookup.target, {_camel(name): name for name in lookup.arguments})
+            for field, lookup in LOOKUPS.items()
+        },
+        lists=LISTS,
+    )
+
+
+def _name(declared: type) -> str:
+    return cast(str, cast(Any, declared).__strawberry_definition__.name)
+
+
+def _entity(name: str, declared: type, graphql: GraphQLSchema, entities: Mapping[str, type]) -> Entity:
+    table = table_of(declared)
+    kinds = cast(GraphQLObjectType, graphql.type_map[name]).fields
+    fields = {}
+    for field in cast(Any, declared).__strawberry_definition__.fields:
+        shown = field.graphql_name or _camel(field.python_name)
+        source = field.metadata[SOURCE]
+        fields[shown] = Field(
+            coordinate=f"{name}.{shown}",
+            name=shown,
+            source=source,
+            kind=_kind(source, get_named_type(kinds[shown].type)),
+            same_customer=_same_customer(source, table, entities),
+        )
+    return Entity(name, table, MappingProxyType(fields))
+
+
+def _kind(source: Source, graphql_type: Any) -> Kind | None:
+    match source:
+        case ToOne() | ToMany():
+            return None
+        case ValueObject(parts, _, compared):
+            return parts[compared][0] if compared else None
+        case _:
+            return Kind.ENUM if isinstance(graphql_type, GraphQLEnumType) else Kind(graphql_type.name)
+
+
+def _same_customer(source: Source, table: Table, entities: Mapping[str, type]) -> bool:
+    match source:
+        case ToOne(target, key):
+            child, parent, column = table, table_of(entities[target]), key
+        case ToMany(target, key):
+            child, parent, column = table_of(entities[target]), table, key
+        case _:
+            return False
+    if parent.name == "customer":
+        return column == "customer_id"
+    return any(
+        {column, "customer_id"} == {element.parent.name for element in constraint.elements}
+        for constraint in child.foreign_key_constraints
+    )
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def text_of(value: object) -> object:
+    """An enum member as the text the tables hold; anything else as it is."""
+    return value.value if isinstance(value, Enum) else value

@@ -1,0 +1,103 @@
+"""The scalars: how a value is written in an answer, and read from a document or a variable."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import uuid
+from datetime import UTC, datetime
+from decimal import Decimal as PythonDecimal
+from decimal import InvalidOperation
+from typing import NewType
+
+import strawberry
+from strawberry.schema.types.scalar import ScalarDefinition
+
+DateTime = NewType("DateTime", datetime)
+Decimal = NewType("Decimal", PythonDecimal)
+CurrencyCode = NewType("CurrencyCode", str)
+
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
+_DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def parse_time(value: object) -> datetime:
+    """An RFC 3339 time with an offset, as an aware UTC value; raises `ValueError` without the value."""
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise ValueError("a `DateTime` is an RFC 3339 string with an offset")
+    return datetime.fromisoformat(value).astimezone(UTC)
+
+
+def parse_decimal(value: object) -> PythonDecimal:
+    """An exact decimal from a string or an integer, never from a float; raises `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or not _DECIMAL.fullmatch(str(value)):
+        raise ValueError("a `Decimal` is a string of digits with a point")
+    try:
+        return PythonDecimal(value)
+    except InvalidOperation as error:
+        raise ValueError("a `Decimal` is a string of digits with a point") from error
+
+
+def parse_currency(value: object) -> str:
+    """An ISO 4217 code; raises `ValueError`."""
+    if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
+        raise ValueError("a `CurrencyCode` is three capital letters")
+    return value
+
+
+def write_time(value: datetime) -> str:
+    """UTC with `Z`, to the microsecond, as the SQL writes it."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    DateTime: strawberry.scalar(
+        name="DateTime",
+        description="A moment, as an RFC 3339 string; in answers always UTC with `Z`.",
+        serialize=write_time,
+        parse_value=parse_time,
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description='An exact decimal number as a string with its scale, such as `"12.50"`.',
+        serialize=str,
+        parse_value=parse_decimal,
+    ),
+    CurrencyCode: strawberry.scalar(
+        name="CurrencyCode",
+        description="A currency as its ISO 4217 code.",
+        serialize=str,
+        parse_value=parse_currency,
+    ),
+}
+
+
+def global_id(type_name: str, key: uuid.UUID) -> str:
+    """A Relay global id: standard padded base64 of `Type:uuid` (Relay object identification)."""
+    return base64.b64encode(f"{type_name}:{key}".encode()).decode()
+
+
+def read_global_id(text: str) -> tuple[str, uuid.UUID] | None:
+    """The type's name and the key, or None where the text is no canonical global id."""
+    try:
+        type_name, _, key = base64.b64decode(text, validate=True).decode().partition(":")
+        found = type_name, uuid.UUID(key)
+    except (binascii.Error, ValueError):
+        return None
+    return found if global_id(*found) == text else None
+
+
+@strawberry.type(description="An amount of money, exact.")
+class Money:
+    amount: Decimal = strawberry.field(description="How much, with two decimals.")
+    currency: CurrencyCode = strawberry.field(description="In which currency.")
+
+
+@strawberry.type(description="A postal address.")
+class Address:
+    street_address: str | None = strawberry.field(description="Street, house number, flat.")
+    postal_code: str | None = strawberry.field(description="Postal code, as its country writes it.")
+    postal_town: str | None = strawberry.field(description="Postal town.")
+    country_code: str | None = strawberry.field(description="Country, as its ISO 3166-1 code.")

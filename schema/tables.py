@@ -1,0 +1,413 @@
+"""The tables of the customer register, each column with its data-protection tag.
+
+Every row about a person carries `customer_id`: the row rules' key, the audit's subject and the distribution
+key of a sharded database. Composite foreign keys make a child's `customer_id` its parent's.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Numeric,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+from sqlmodel import Field, SQLModel
+from uuid6 import uuid7
+
+from . import tags
+from .states import (
+    ConsentPurpose,
+    ConsentState,
+    CustomerStatus,
+    DeliveryStatus,
+    OrderStatus,
+    PartnerKind,
+    PaymentMethod,
+    PaymentStatus,
+    ReturnKind,
+    ReturnReason,
+    ReturnStatus,
+)
+from .tags import CARRIER_DATA, PRODUCT_DATA, TECHNICAL, Tag
+
+# Text is compared by code point in every table: the same order and prefix search on every server.
+TEXT = Text(collation="C")
+TIME = DateTime(timezone=True)
+MONEY = Numeric(12, 2)
+
+
+def column(kind: TypeEngine[Any], tag: Tag, *constraints: Any, null: bool = False, **options: Any) -> Any:
+    """A column with its tag; not nullable unless `null`."""
+    return Field(sa_column=Column(kind, *constraints, nullable=null, info={"tag": tag}, **options))
+
+
+def primary_key() -> Any:
+    """A UUIDv7: random to outsiders, ordered by creation (RFC 9562, section 5.7)."""
+    return Field(
+        default_factory=uuid7, sa_column=Column(Uuid(), primary_key=True, info={"tag": TECHNICAL})
+    )
+
+
+def version() -> Any:
+    """The number of the row's present state, for optimistic concurrency."""
+    return column(Integer(), TECHNICAL, server_default=text("1"))
+
+
+def one_of(name: str, values: type[Enum]) -> CheckConstraint:
+    """A check that the column holds one of the enum's values."""
+    listed = ", ".join(f"'{value.value}'" for value in values)
+    return CheckConstraint(f"{name} IN ({listed})", name=f"{name}_is_known")
+
+
+class Customer(SQLModel, table=True):
+    __tablename__ = "customer"
+    __table_args__ = (
+        one_of("status", CustomerStatus),
+        Index("customer_email", "email"),
+        Index("customer_phone", "phone"),
+        Index("customer_postal_code", "postal_code"),
+        Index("customer_restricted", "id", postgresql_where=text("restricted_at IS NOT NULL")),
+        Index(
+            "customer_consented",
+            "id",
+            postgresql_where=text("marketing_consent AND restricted_at IS NULL AND erased_at IS NULL"),
+        ),
+    )
+    id: uuid.UUID = primary_key()
+    number: str = column(TEXT, tags.account("user.unique_id"), unique=True)
+    first_name: str | None = column(TEXT, tags.account("user.name.first"), null=True)
+    surname: str | None = column(TEXT, tags.account("user.name.last"), null=True)
+    street_address: str | None = column(TEXT, tags.account("user.contact.address.street"), null=True)
+    postal_code: str | None = column(TEXT, tags.account("user.contact.address.postal_code"), null=True)
+    postal_town: str | None = column(TEXT, tags.account("user.contact.address.city"), null=True)
+    country_code: str | None = column(TEXT, tags.account("user.contact.address.country"), null=True)
+    phone: str | None = column(TEXT, tags.account("user.contact.phone_number"), null=True)
+    email: str | None = column(TEXT, tags.account("user.contact.email"), null=True)
+    # Kept by the trigger `consent_event_newest`: whether the newest newsletter consent is GIVEN.
+    marketing_consent: bool = column(
+        Boolean(), tags.consent("user.behavior.preferences"), server_default=text("false")
+    )
+    unsubscribe_token: str = column(TEXT, tags.consent("user.unique_id", "made by the gateway"), unique=True)
+    status: str = column(TEXT, tags.account("user.account"), server_default=text("'ACTIVE'"))
+    created_at: datetime = column(TIME, tags.account("user.account"))
+    last_active_at: datetime = column(TIME, tags.account("user.behavior"))
+    restricted_at: datetime | None = column(TIME, tags.account("user.account", "privacy officer"), null=True)
+    erased_at: datetime | None = column(TIME, tags.account("user.account", "privacy officer"), null=True)
+    version: int = version()
+
+
+class Credential(SQLModel, table=True):
+    """In no GraphQL schema."""
+
+    __tablename__ = "credential"
+    customer_id: uuid.UUID = Field(
+        sa_column=Column(Uuid(), ForeignKey("customer.id"), primary_key=True, info={"tag": TECHNICAL})
+    )
+    password_hash: str = column(TEXT, tags.account("user.authorization.credentials.password", "customer"))
+
+
+class ConsentEvent(SQLModel, table=True):
+    """Append only; the newest event of a customer and purpose counts (GDPR Article 7(1), (3))."""
+
+    __tablename__ = "consent_event"
+    __table_args__ = (
+        one_of("purpose", ConsentPurpose),
+        one_of("state", ConsentState),
+        Index("consent_event_newest_first", "customer_id", "purpose", text("at DESC"), text("id DESC")),
+        Index("consent_event_customer_page", "customer_id", "id"),
+    )
+    id: uuid.UUID = primary_key()
+    customer_id: uuid.UUID = column(Uuid(), TECHNICAL, ForeignKey("customer.id"))
+    purpose: str = column(TEXT, tags.consent("user.behavior.preferences"))
+    state: str = column(TEXT, tags.consent("user.behavior.preferences"))
+    at: datetime = column(TIME, tags.consent("user.behavior"))
+    source: str = column(TEXT, tags.consent("user.behavior"))
+    notice_version: str = column(TEXT, tags.consent("user.behavior"))
+    text_digest: str = column(TEXT, tags.consent("user.behavior"))
+    actor: str = column(TEXT, tags.consent("user.unique_id"))
+
+
+class Order(SQLModel, table=True):
+    __tablename__ = "orders"
+    __table_args__ = (
+        one_of("status", OrderStatus),
+        one_of("payment_method", PaymentMethod),
+        one_of("payment_status", PaymentStatus),
+        UniqueConstraint("id", "customer_id", name="orders_id_customer"),
+        Index("orders_customer_page", "customer_id", "id"),
+        Index("orders_placed_at", "placed_at", "id"),
+        Index("orders_open", "id", postgresql_where=text("status NOT IN ('COMPLETED', 'CANCELLED')")),
+    )
+    id: uuid.UUID = primary_key()
+    number: str = column(TEXT, tags.order("user.unique_id"), unique=True)
+    customer_id: uuid.UUID = column(Uuid(), TECHNICAL, ForeignKey("customer.id"))
+    placed_at: datetime = column(TIME, tags.order("user.behavior.purchase_history"))
+    status: str = column(TEXT, tags.order("user.behavior.purchase_history", source="order handling"))
+    currency: str = column(TEXT, tags.order("user.behavior.purchase_history", "R-VOUCHER"))
+    total: Decimal = column(MONEY, tags.order("user.behavior.purchase_history", "R-VOUCHER"))
+    billing_name: str | None = column(TEXT, tags.order("user.name", "R-VOUCHER"), null=True)
+    billing_street_address: str | None = column(
+        TEXT, tags.order("user.contact.address.street", "R-VOUCHER"), null=True
+    )
+    billing_postal_code: str | None = column(
+        TEXT, tags.order("user.contact.address.postal_code", "R-VOUCHER"), null=True
+    )
+    billing_postal_town: str | None = column(
+        TEXT, tags.order("user.contact.address.city", "R-VOUCHER"), null=True
+    )
+    billing_country_code: str | None = column(
+        TEXT, tags.order("user.contact.address.country", "R-VOUCHER"), null=True
+    )
+    payment_method: str = column(TEXT, tags.order("user.financial", "R-VOUCHER"))
+    payment_status: str = column(TEXT, tags.order("user.financial", "R-VOUCHER", "payment provider"))
+    customer_message: str | None = column(TEXT, tags.order("user.content", "R-DELIVERY"), null=True)
+    internal_note: str | None = column(TEXT, tags.order("user.content", "R-DELIVERY", "employee"), null=True)
+    version: int = version()
+
+
+class OrderLine(SQLModel, table=True):
+    __tablename__ = "order_line"
+    __table_args__ = (
+        ForeignKeyConstraint(["order_id", "customer_id"], ["orders.id", "orders.customer_id"]),
+        CheckConstraint("quantity > 0", name="quantity_is_positive"),
+        Index("order_line_order_page", "order_id", "id"),
+    )
+    id: uuid.UUID = primary_key()
+    order_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    customer_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    sku: str = column(TEXT, PRODUCT_DATA)
+    name: str = column(TEXT, PRODUCT_DATA)
+    quantity: int = column(Integer(), tags.order("user.behavior.purchase_history", "R-VOUCHER"))
+    unit_price: Decimal = column(MONEY, tags.order("user.behavior.purchase_history", "R-VOUCHER"))
+    currency: str = column(TEXT, tags.order("user.behavior.purchase_history", "R-VOUCHER"))
+    vat_rate: Decimal = column(Numeric(5, 2), PRODUCT_DATA)
+
+
+class Carrier(SQLModel, table=True):
+    __tablename__ = "carrier"
+    id: uuid.UUID = primary_key()
+    name: str = column(TEXT, CARRIER_DATA, unique=True)
+    contact_email: str = column(TEXT, tags.staff("user.contact.email", "carrier"))
+    active: bool = column(Boolean(), CARRIER_DATA, server_default=text("true"))
+    version: int = version()
+
+
+class CarrierService(SQLModel, table=True):
+    """A service a carrier offers, and which of the recipient's contacts it needs."""
+
+    __tablename__ = "carrier_service"
+    carrier_id: uuid.UUID = Field(
+        sa_column=Column(Uuid(), ForeignKey("carrier.id"), primary_key=True, info={"tag": TECHNICAL})
+    )
+    code: str = Field(sa_column=Column(TEXT, primary_key=True, info={"tag": CARRIER_DATA}))
+    needs_phone: bool = column(Boolean(), CARRIER_DATA)
+    needs_email: bool = column(Boolean(), CARRIER_DATA)
+    tracking_url: str = column(TEXT, CARRIER_DATA)
+
+
+class Delivery(SQLModel, table=True):
+    __tablename__ = "delivery"
+    __table_args__ = (
+        one_of("status", DeliveryStatus),
+        ForeignKeyConstraint(["order_id", "customer_id"], ["orders.id", "orders.customer_id"]),
+        UniqueConstraint("id", "customer_id", name="delivery_id_customer"),
+        Index("delivery_order_page", "order_id", "id"),
+        Index("delivery_carrier_page", "carrier_id", "id"),
+        Index("delivery_customer_page", "customer_id", "id"),
+        Index("delivery_tracking_code", "tracking_code"),
+        Index(
+            "delivery_not_final",
+            "order_id",
+            postgresql_where=text("status NOT IN ('DELIVERED', 'RETURNED', 'LOST', 'CANCELLED')"),
+        ),
+    )
+    id: uuid.UUID = primary_key()
+    reference: str = column(TEXT, tags.delivery("user.unique_id"), unique=True)
+    order_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    customer_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    carrier_id: uuid.UUID | None = column(Uuid(), TECHNICAL, ForeignKey("carrier.id"), null=True)
+    service_code: str = column(TEXT, tags.delivery("user.behavior.purchase_history"))
+    status: str = column(TEXT, tags.delivery("user.behavior.purchase_history", source="carrier event"))
+    tracking_code: str | None = column(TEXT, tags.delivery("user.unique_id", source="carrier"), null=True)
+    parcel_count: int = column(Integer(), tags.delivery("user.behavior.purchase_history"))
+    weight_grams: int | None = column(
+        Integer(), tags.delivery("user.behavior.purchase_history", source="warehouse"), null=True
+    )
+    recipient_name: str | None = column(TEXT, tags.delivery("user.name"), null=True)
+    recipient_phone: str | None = column(
+        TEXT, tags.delivery("user.contact.phone_number", "R-CONTACT"), null=True
+    )
+    recipient_email: str | None = column(TEXT, tags.delivery("user.contact.email", "R-CONTACT"), null=True)
+    street_address: str | None = column(TEXT, tags.delivery("user.contact.address.street"), null=True)
+    postal_code: str | None = column(TEXT, tags.delivery("user.contact.address.postal_code"), null=True)
+    postal_town: str | None = column(TEXT, tags.delivery("user.contact.address.city"), null=True)
+    country_code: str | None = column(TEXT, tags.delivery("user.contact.address.country"), null=True)
+    pickup_point: str | None = column(TEXT, tags.delivery("user.location"), null=True)
+    instructions: str | None = column(TEXT, tags.delivery("user.content", "R-CONTACT"), null=True)
+    promised_at: datetime | None = column(TIME, tags.delivery("user.behavior.purchase_history"), null=True)
+    created_at: datetime = column(TIME, tags.delivery("user.behavior.purchase_history"))
+    handed_over_at: datetime | None = column(
+        TIME, tags.delivery("user.behavior.purchase_history", source="carrier event"), null=True
+    )
+    delivered_at: datetime | None = column(
+        TIME, tags.delivery("user.behavior.purchase_history", source="carrier event"), null=True
+    )
+    returned_at: datetime | None = column(
+        TIME, tags.delivery("user.behavior.purchase_history", source="carrier event"), null=True
+    )
+    lost_at: datetime | None = column(
+        TIME, tags.delivery("user.behavior.purchase_history", source="carrier event"), null=True
+    )
+    signed_by: str | None = column(TEXT, tags.delivery("user.name", source="carrier event"), null=True)
+    version: int = version()
+
+
+class DeliveryEvent(SQLModel, table=True):
+    __tablename__ = "delivery_event"
+    __table_args__ = (
+        one_of("status", DeliveryStatus),
+        ForeignKeyConstraint(["delivery_id", "customer_id"], ["delivery.id", "delivery.customer_id"]),
+        CheckConstraint("length(note) <= 200", name="note_is_short"),
+        UniqueConstraint("delivery_id", "idempotency_key", name="delivery_event_once"),
+        Index("delivery_event_delivery_page", "delivery_id", "id"),
+    )
+    id: uuid.UUID = primary_key()
+    delivery_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    customer_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    status: str = column(TEXT, tags.delivery("user.behavior.purchase_history", source="carrier event"))
+    occurred_at: datetime = column(
+        TIME, tags.delivery("user.behavior.purchase_history", source="carrier event")
+    )
+    place: str | None = column(TEXT, tags.delivery("user.location", source="carrier event"), null=True)
+    note: str | None = column(TEXT, tags.delivery("user.content", source="carrier event"), null=True)
+    idempotency_key: uuid.UUID = column(Uuid(), TECHNICAL)
+
+
+class Return(SQLModel, table=True):
+    __tablename__ = "returns"
+    __table_args__ = (
+        one_of("kind", ReturnKind),
+        one_of("status", ReturnStatus),
+        CheckConstraint(
+            "reason_code IN (" + ", ".join(f"'{reason.value}'" for reason in ReturnReason) + ")",
+            name="reason_code_is_known",
+        ),
+        ForeignKeyConstraint(["order_id", "customer_id"], ["orders.id", "orders.customer_id"]),
+        UniqueConstraint("id", "customer_id", name="returns_id_customer"),
+        Index("returns_order_page", "order_id", "id"),
+        Index("returns_customer_page", "customer_id", "id"),
+        Index("returns_not_final", "order_id", postgresql_where=text("status NOT IN ('CLOSED', 'REJECTED')")),
+    )
+    id: uuid.UUID = primary_key()
+    number: str = column(TEXT, tags.returned("user.unique_id"), unique=True)
+    order_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    customer_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    kind: str = column(TEXT, tags.returned("user.behavior.purchase_history"))
+    status: str = column(TEXT, tags.returned("user.behavior.purchase_history", source="return handling"))
+    requested_at: datetime = column(TIME, tags.returned("user.behavior.purchase_history"))
+    reason_code: str | None = column(TEXT, tags.returned("user.behavior.purchase_history"), null=True)
+    reason_text: str | None = column(TEXT, tags.returned("user.content", "R-DELIVERY"), null=True)
+    inspection_note: str | None = column(
+        TEXT, tags.returned("user.content", "R-DELIVERY", "employee"), null=True
+    )
+    # requested_at + 14 days (Directive 2011/83/EU, Article 13(1))
+    refund_due_at: datetime = column(TIME, tags.returned("user.financial", "R-VOUCHER"))
+    refund_amount: Decimal | None = column(MONEY, tags.returned("user.financial", "R-VOUCHER"), null=True)
+    currency: str = column(TEXT, tags.returned("user.financial", "R-VOUCHER"))
+    refunded_at: datetime | None = column(TIME, tags.returned("user.financial", "R-VOUCHER"), null=True)
+    refund_iban: str | None = column(TEXT, tags.returned("user.financial.bank_account", "R-IBAN"), null=True)
+    version: int = version()
+
+
+class ReturnLine(SQLModel, table=True):
+    __tablename__ = "return_line"
+    __table_args__ = (
+        ForeignKeyConstraint(["return_id", "customer_id"], ["returns.id", "returns.customer_id"]),
+        CheckConstraint("quantity > 0", name="quantity_is_positive"),
+        Index("return_line_return_page", "return_id", "id"),
+    )
+    id: uuid.UUID = primary_key()
+    return_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    customer_id: uuid.UUID = column(Uuid(), TECHNICAL)
+    order_line_id: uuid.UUID = column(Uuid(), TECHNICAL, ForeignKey("order_line.id"))
+    quantity: int = column(Integer(), tags.returned("user.behavior.purchase_history"))
+
+
+class PartnerToken(SQLModel, table=True):
+    """A restricted token of a carrier or of the newsletter provider; only its hash is kept."""
+
+    __tablename__ = "partner_token"
+    __table_args__ = (
+        one_of("kind", PartnerKind),
+        CheckConstraint("(kind = 'CARRIER') = (carrier_id IS NOT NULL)", name="carrier_token_has_carrier"),
+        CheckConstraint("expires_at <= created_at + interval '90 days'", name="expires_within_90_days"),
+    )
+    id: uuid.UUID = primary_key()
+    partner: str = column(TEXT, CARRIER_DATA)
+    kind: str = column(TEXT, CARRIER_DATA)
+    carrier_id: uuid.UUID | None = column(Uuid(), TECHNICAL, ForeignKey("carrier.id"), null=True)
+    prefix: str = column(TEXT, TECHNICAL)
+    hash: str = column(TEXT, TECHNICAL, unique=True)
+    operations: list[str] = column(ARRAY(TEXT), TECHNICAL, server_default=text("'{}'"))
+    networks: list[str] = column(ARRAY(TEXT), TECHNICAL, server_default=text("'{}'"))
+    issued_by: str = column(TEXT, tags.staff("user.unique_id"))
+    created_at: datetime = column(TIME, TECHNICAL)
+    expires_at: datetime = column(TIME, TECHNICAL)
+    last_used_at: datetime | None = column(TIME, TECHNICAL, null=True)
+    revoked_at: datetime | None = column(TIME, TECHNICAL, null=True)
+
+
+class Employee(SQLModel, table=True):
+    __tablename__ = "employee"
+    id: uuid.UUID = primary_key()
+    name: str = column(TEXT, tags.staff("user.name"))
+    work_email: str = column(TEXT, tags.staff("user.contact.email"), unique=True)
+    active: bool = column(Boolean(), tags.staff("user.account"), server_default=text("true"))
+
+
+class Designation(SQLModel, table=True):
+    """What makes an employee a support agent, a warehouse hand, …: who, what, why, by whom, from, to."""
+
+    __tablename__ = "designation"
+    __table_args__ = (
+        CheckConstraint("valid_to <= valid_from + interval '12 months'", name="at_most_twelve_months"),
+        CheckConstraint("designated_by <> employee_id", name="nobody_designates_themselves"),
+        Index("designation_employee", "employee_id"),
+    )
+    id: uuid.UUID = primary_key()
+    employee_id: uuid.UUID = column(Uuid(), TECHNICAL, ForeignKey("employee.id"))
+    role: str = column(TEXT, tags.staff("user.job_title"))
+    reason: str = column(TEXT, tags.staff("user.job_title"))
+    # Empty only for the first administrator, who is designated by command.
+    designated_by: uuid.UUID | None = column(
+        Uuid(), tags.staff("user.unique_id"), ForeignKey("employee.id"), null=True
+    )
+    valid_from: datetime = column(TIME, tags.staff("user.job_title"))
+    valid_to: datetime = column(TIME, tags.staff("user.job_title"))
+    revoked_at: datetime | None = column(TIME, tags.staff("user.job_title"), null=True)
+
+
+class Setting(SQLModel, table=True):
+    """Facts about this database itself, such as the seed of demo data."""
+
+    __tablename__ = "setting"
+    name: str = Field(sa_column=Column(TEXT, primary_key=True, info={"tag": TECHNICAL}))
+    value: str = column(TEXT, TECHNICAL)

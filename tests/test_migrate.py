@@ -1,0 +1,225 @@
+"""The migrations make the tables of `schema/tables.py`, the consent trigger and the read path's rights."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlmodel import SQLModel
+
+import schema.tables  # noqa: F401  # fills SQLModel.metadata
+from gateway.errors import StartError
+from gateway.migrate import current_is_head, migrate, migration_config, on_database
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+CATALOG = """
+SELECT c.relname, 'column', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull::text,
+       coalesce(l.collname, ''), coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid
+LEFT JOIN pg_collation l ON l.oid = a.attcollation
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = cast(cast(:schema AS text) AS regnamespace) AND c.relkind = 'r' AND a.attnum > 0
+UNION ALL
+SELECT c.relname, 'constraint', k.conname, pg_get_constraintdef(k.oid), '', '', ''
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+WHERE c.relnamespace = cast(cast(:schema AS text) AS regnamespace)
+UNION ALL
+SELECT tablename, 'index', indexname, indexdef, '', '', '' FROM pg_indexes
+WHERE schemaname = cast(:schema AS text)
+"""
+
+
+def catalog(connection: Connection, schema_name: str) -> set[tuple[str, ...]]:
+    """Every column, constraint and index of a schema, in PostgreSQL's own words."""
+    rows = connection.execute(text(CATALOG), {"schema": schema_name})
+    return {
+        tuple(re.sub(r"\b(public|twin)\.", "", value) for value in row)
+        for row in rows
+        if row[0] != "alembic_version"
+    }
+
+
+def test_alembic_finds_no_difference_between_the_migrations_and_the_tables(fresh_database: str) -> None:
+    migrate(fresh_database)
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), SQLModel.metadata))
+
+    assert on_database(fresh_database, differences) == []
+
+
+def test_the_migrated_tables_equal_those_that_the_metadata_creates(fresh_database: str) -> None:
+    """Alembic compares no checks, collations or expressions, so PostgreSQL's catalogue does."""
+    migrate(fresh_database)
+
+    def create_twin(connection: Connection) -> None:
+        connection.execute(text("CREATE SCHEMA twin"))
+        translated = connection.execution_options(schema_translate_map={None: "twin"})
+        SQLModel.metadata.create_all(translated)
+
+    on_database(fresh_database, create_twin)
+    migrated = on_database(fresh_database, lambda connection: catalog(connection, "public"))
+    created = on_database(fresh_database, lambda connection: catalog(connection, "twin"))
+    assert migrated == created != set()
+
+
+def test_an_empty_database_is_not_at_head_and_a_migrated_one_is(fresh_database: str) -> None:
+    assert not current_is_head(fresh_database)
+    migrate(fresh_database)
+    assert current_is_head(fresh_database)
+    migrate(fresh_database)
+    assert current_is_head(fresh_database)
+
+
+def test_a_newer_database_is_refused_in_one_line(fresh_database: str) -> None:
+    migrate(fresh_database)
+    on_database(
+        fresh_database,
+        lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = 'f00'")),
+    )
+    line = "the database has a newer schema (`f00`) than this gateway knows (`0001`): install a newer gateway"
+    for command_of_gateway in (current_is_head, migrate):
+        with pytest.raises(StartError) as caught:
+            command_of_gateway(fresh_database)
+        assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://gateway_owner:pA55word@127.0.0.1:1/gateway",
+        "postgresql://gateway_owner:pA55word@127.0.0.1:pA55word/gateway",
+        "postgresql://gateway_owner:pA55word@/gateway?host=/nowhere",
+        "mysql://gateway_owner:pA55word@127.0.0.1/gateway",
+    ],
+)
+def test_an_unreachable_database_is_one_line_without_the_password(url: str) -> None:
+    with pytest.raises(StartError, match=r"^the database cannot be reached: ") as caught:
+        current_is_head(url)
+    assert "\n" not in str(caught.value)
+    assert "pA55word" not in str(caught.value)
+
+
+def test_a_missing_database_is_one_line(fresh_database: str) -> None:
+    missing = re.sub(r"/\w+(\?|$)", r"/no_such_database\1", fresh_database)
+    with pytest.raises(StartError, match=r"^the database cannot be reached: .*no_such_database"):
+        migrate(missing)
+
+
+def test_a_database_can_be_downgraded_to_nothing_and_upgraded_again(fresh_database: str) -> None:
+    migrate(fresh_database)
+    before = on_database(fresh_database, lambda connection: catalog(connection, "public"))
+    on_database(fresh_database, lambda connection: command.downgrade(migration_config(connection), "base"))
+    assert on_database(fresh_database, lambda connection: catalog(connection, "public")) == set()
+    assert not current_is_head(fresh_database)
+    migrate(fresh_database)
+    assert on_database(fresh_database, lambda connection: catalog(connection, "public")) == before
+
+
+def test_the_login_role_reads_every_table_but_the_credentials_and_writes_none(fresh_database: str) -> None:
+    class RollBack(Exception):
+        """Takes the role away again: roles belong to the whole server."""
+
+    role = f'gateway "{uuid.uuid4()}"'
+    rights: dict[str, set[str]] = {}
+
+    def look(connection: Connection) -> None:
+        may_create = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+        if not connection.execute(text(may_create)).scalar():
+            pytest.skip("the owner of the test database may not create roles")
+        quoted = connection.dialect.identifier_preparer.quote_identifier(role)
+        connection.execute(text(f"CREATE ROLE {quoted}"))
+        command.upgrade(migration_config(connection, role), "head")
+        for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"):
+            held = text(
+                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+                " AND has_table_privilege(:role, oid, :right)"
+            )
+            rights[right] = set(connection.execute(held, {"role": role, "right": right}).scalars())
+        command.downgrade(migration_config(connection, role), "base")
+        connection.execute(text(f"DROP ROLE {quoted}"))
+        raise RollBack
+
+    with pytest.raises(RollBack):
+        on_database(fresh_database, look)
+    readable = {table.name for table in SQLModel.metadata.sorted_tables} - {"credential"}
+    assert rights.pop("SELECT") == readable | {"alembic_version"}
+    assert rights == {"INSERT": set(), "UPDATE": set(), "DELETE": set(), "TRUNCATE": set()}
+
+
+async def add_customer(connection: asyncpg.Connection) -> uuid.UUID:
+    customer = uuid.uuid4()
+    await connection.execute(
+        "INSERT INTO customer (id, number, unsubscribe_token, created_at, last_active_at)"
+        " VALUES ($1, $2, $2, $3, $3)",
+        customer,
+        str(customer),
+        NOW,
+    )
+    return customer
+
+
+async def add_event(connection: asyncpg.Connection, customer: uuid.UUID, state: str, day: int) -> None:
+    await connection.execute(
+        "INSERT INTO consent_event"
+        " (id, customer_id, purpose, state, at, source, notice_version, text_digest, actor)"
+        " VALUES ($1, $2, 'NEWSLETTER', $3, $4, 'CUSTOMER', '2026-1', '', 'customer')",
+        uuid.uuid4(),
+        customer,
+        state,
+        NOW + timedelta(days=day),
+    )
+
+
+async def consents(connection: asyncpg.Connection, customer: uuid.UUID) -> bool:
+    return bool(await connection.fetchval("SELECT marketing_consent FROM customer WHERE id = $1", customer))
+
+
+def test_marketing_consent_is_the_newest_event_whatever_the_order_of_arrival(fresh_database: str) -> None:
+    migrate(fresh_database)
+
+    async def run() -> list[bool]:
+        connection = await asyncpg.connect(fresh_database)
+        customer, other = await add_customer(connection), await add_customer(connection)
+        seen = [await consents(connection, customer)]
+        for state, day in [("REFUSED", 1), ("GIVEN", 3), ("WITHDRAWN", 2), ("WITHDRAWN", 5), ("GIVEN", 4)]:
+            await add_event(connection, customer, state, day)
+            seen.append(await consents(connection, customer))
+        seen.append(await consents(connection, other))
+        await connection.close()
+        return seen
+
+    assert asyncio.run(run()) == [False, False, True, True, False, False, False]
+
+
+def test_of_two_events_at_once_the_newest_counts_though_it_was_committed_first(fresh_database: str) -> None:
+    migrate(fresh_database)
+
+    async def run() -> bool:
+        first, second = await asyncpg.connect(fresh_database), await asyncpg.connect(fresh_database)
+        customer = await add_customer(first)
+        transaction = first.transaction()
+        await transaction.start()
+        await add_event(first, customer, "WITHDRAWN", 2)
+        late = asyncio.create_task(add_event(second, customer, "GIVEN", 1))
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = $1"
+        while not await first.fetchval(waiting, second.get_server_pid()):
+            assert not late.done()
+        await transaction.commit()
+        await late
+        newest = await consents(first, customer)
+        await first.close()
+        await second.close()
+        return newest
+
+    assert asyncio.run(run()) is False

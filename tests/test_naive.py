@@ -1,0 +1,411 @@
+"""The naive twin against cases worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from naive import Expected, expected
+from naive_query import read_global_id
+from naive_rows import (
+    AINO,
+    ANONYMOUS,
+    CARRIER,
+    CUSTOMER,
+    DAY,
+    DHL,
+    FINANCE,
+    MARKETING,
+    MOMENT,
+    NEWSLETTER,
+    NOW,
+    OFFICER,
+    ONE_ORDER,
+    POSTI,
+    ROWS,
+    SERVING,
+    SUPPORT,
+    UNDESIGNATED,
+    VILLE,
+    WAREHOUSE,
+    an_id,
+    delivery,
+    key,
+)
+from naive_rules import MATRIX, Asker
+
+
+def ask(asker: Asker, document: str, now: datetime = NOW, **variables: Any) -> Expected:
+    return expected(ROWS, asker, now, document, variables)
+
+
+def first_root(asker: Asker, document: str, now: datetime = NOW, **variables: Any) -> Any:
+    """The value of the operation's first root field."""
+    answer = ask(asker, document, now, **variables)
+    assert answer.data is not None
+    return next(iter(answer.data.values()))
+
+
+def numbers(asker: Asker, root: str, arguments: str = "", now: datetime = NOW) -> list[int]:
+    """The hand-made numbers of the rows a list shows, in its order."""
+    nodes = first_root(asker, f"{{ {root}{arguments} {{ nodes {{ id }} }} }}", now)["nodes"]
+    return [int(str(read_global_id(node["id"])[1])[-12:]) for node in nodes]
+
+
+def cells(asker: Asker, root: str, field: str, now: datetime = NOW) -> list[Any]:
+    """The values of one field on the rows of a list, oldest row first."""
+    nodes = first_root(asker, f"{{ {root}(orderBy: {{id: ASC}}) {{ nodes {{ {field} }} }} }}", now)["nodes"]
+    return [node[field] for node in nodes]
+
+
+def test_every_shows_every_row_and_all_leaves_out_a_restricted_customer() -> None:
+    assert numbers(OFFICER, "customers") == [4, 3, 2, 1]
+    assert numbers(SUPPORT, "customers") == [4, 3, 1]
+    assert numbers(OFFICER, "orders") == [16, 15, 14, 13, 12, 11]
+    assert numbers(SUPPORT, "orders") == [16, 15, 14, 12, 11]
+    assert numbers(ANONYMOUS, "carriers") == [92, 91]
+
+
+def test_own_shows_the_callers_rows_and_is_not_narrowed_by_restriction() -> None:
+    assert numbers(CUSTOMER, "orders") == [12, 11]
+    assert numbers(CUSTOMER, "customers") == [1]
+    assert numbers(Asker("customer", customer_id=key(VILLE)), "orders") == [13]
+
+
+def test_a_one_order_token_shows_that_order_and_what_belongs_to_it() -> None:
+    assert numbers(ONE_ORDER, "orders") == [12]
+    assert numbers(ONE_ORDER, "deliveries") == [35, 32]
+    assert numbers(ONE_ORDER, "returns") == [52]
+    assert numbers(ONE_ORDER, "customers") == []
+    ids = [
+        an_id("OrderLine", 22),
+        an_id("OrderLine", 21),
+        an_id("DeliveryEvent", 43),
+        an_id("ReturnLine", 62),
+    ]
+    ids += [an_id("DeliveryEvent", 41), an_id("ConsentEvent", 81)]
+    found = first_root(ONE_ORDER, "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
+    assert [node and node["id"] for node in found] == [ids[0], None, ids[2], ids[3], None, None]
+
+
+def test_open_orders_are_those_with_something_left_to_do() -> None:
+    assert numbers(WAREHOUSE, "orders") == [15, 14, 11]
+    assert numbers(WAREHOUSE, "deliveries") == [36, 34, 31]
+    assert numbers(WAREHOUSE, "returns") == [51]
+    found = first_root(
+        WAREHOUSE,
+        "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }",
+        ids=[an_id("OrderLine", 21), an_id("OrderLine", 22), an_id("OrderLine", 23), an_id("ReturnLine", 61)],
+    )
+    assert [node is not None for node in found] == [True, False, False, True]
+
+
+def test_consented_is_decided_by_the_newest_event_and_then_by_its_id() -> None:
+    assert numbers(MARKETING, "customers") == [1]
+    assert numbers(NEWSLETTER, "customers") == [1]
+    assert cells(SERVING, "customers", "marketingConsent") == [True, True, False]
+
+
+def test_assigned_shows_a_carrier_its_deliveries_until_ninety_days_after_their_end() -> None:
+    assert numbers(CARRIER, "deliveries") == [32, 31]
+    last = NOW + 61 * DAY - MOMENT
+    assert numbers(CARRIER, "deliveries", "", last) == [32, 31]
+    assert numbers(CARRIER, "deliveries", "", last + MOMENT) == [31]
+    handed_over_end = NOW - DAY + 60 * DAY + 90 * DAY
+    assert numbers(CARRIER, "deliveries", "", handed_over_end - MOMENT) == [31]
+    assert numbers(CARRIER, "deliveries", "", handed_over_end) == []
+
+
+def test_a_delivery_that_was_never_handed_over_ends_120_days_after_it_was_made() -> None:
+    rows = ROWS | {"delivery": [delivery(31, AINO, 11, POSTI, "READY")]}
+    document = "{ deliveries { totalCount } }"
+    end = NOW - 5 * DAY + 210 * DAY
+    shown = [expected(rows, CARRIER, now, document, {}).data for now in (end - MOMENT, end)]
+    assert shown == [{"deliveries": {"totalCount": 1}}, {"deliveries": {"totalCount": 0}}]
+
+
+def test_a_carrier_sees_the_address_for_thirty_days_and_a_needed_contact_for_three() -> None:
+    assert cells(CARRIER, "deliveries", "streetAddress") == ["Katu 1", "Katu 1"]
+    assert cells(CARRIER, "deliveries", "streetAddress", NOW + DAY) == ["Katu 1", None]
+    assert cells(CARRIER, "deliveries", "recipientPhone") == ["+358401234567", None]
+    assert cells(CARRIER, "deliveries", "recipientEmail") == [None, None]
+    dhl = replace(CARRIER, carrier_id=key(DHL))
+    assert cells(dhl, "deliveries", "recipientEmail", NOW + 2 * DAY - MOMENT) == ["a@b.example"]
+    assert cells(dhl, "deliveries", "recipientEmail", NOW + 2 * DAY) == [None]
+    assert cells(dhl, "deliveries", "recipientPhone") == [None]
+
+
+def test_delivery_events_follow_the_assigned_delivery() -> None:
+    document = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on DeliveryEvent { place } } }"
+    ids = [an_id("DeliveryEvent", number) for number in (41, 42, 43)]
+    assert first_root(CARRIER, document, ids=ids) == [{"place": "Vantaa"}, None, None]
+
+
+def test_self_shows_a_carrier_its_own_contact_and_names_the_rest_as_withheld() -> None:
+    answer = ask(CARRIER, "{ carriers { nodes { name contactEmail } } }")
+    assert answer.data == {
+        "carriers": {
+            "nodes": [
+                {"name": "DHL", "contactEmail": None},
+                {"name": "Posti", "contactEmail": "Posti@carrier.example"},
+            ]
+        }
+    }
+    assert answer.withheld == ["Carrier.contactEmail"]
+
+
+def test_linked_withholds_the_billing_name_of_an_erased_customer() -> None:
+    assert cells(SERVING, "orders", "billingName") == [
+        "Aino Mäki",
+        "Aino Mäki",
+        None,
+        "Aino Mäki",
+        "Aino Mäki",
+    ]
+    assert ask(SERVING, "{ orders { nodes { billingName number } } }").withheld == ["Order.billingName"]
+    assert ask(CARRIER, "{ deliveries { nodes { id recipientName } } }").withheld == [
+        "Delivery.recipientName"
+    ]
+    assert ask(SUPPORT, "{ deliveries { nodes { recipientName } } }").withheld == []
+
+
+def test_masks_leave_what_they_may_and_a_null_stays_null() -> None:
+    assert cells(SUPPORT, "customers", "phone") == ["***67", None, "***67"]
+    assert cells(SUPPORT, "customers", "email") == ["***@***", None, "***@***"]
+    assert cells(SUPPORT, "customers", "firstName") == ["***", None, "***"]
+    assert cells(SERVING, "customers", "firstName") == ["Aino", None, "Mika"]
+    assert cells(MARKETING, "customers", "email") == ["***@***"]
+    assert cells(CUSTOMER, "returns", "refundIban") == ["***0785"]
+
+
+def test_a_refused_field_is_null_and_nothing_under_it_is_judged() -> None:
+    answer = ask(MARKETING, "{ customers { nodes { n: number orders { nodes { internalNote } } } } }")
+    assert answer.data == {"customers": {"nodes": [{"n": None, "orders": None}]}}
+    assert answer.refused == {
+        ("FIELD_FORBIDDEN", "Customer.number", None),
+        ("FIELD_FORBIDDEN", "Customer.orders", None),
+    }
+
+
+def test_a_field_granted_for_another_purpose_asks_for_the_purpose() -> None:
+    answer = ask(SUPPORT, "{ customers { nodes { streetAddress restrictedAt consents { totalCount } } } }")
+    assert answer.refused == {
+        ("PURPOSE_REQUIRED", "Customer.streetAddress", None),
+        ("PURPOSE_REQUIRED", "Customer.consents", None),
+        ("FIELD_FORBIDDEN", "Customer.restrictedAt", None),
+    }
+    assert ask(FINANCE, "{ orders { nodes { billingName } } }").refused == {
+        ("PURPOSE_REQUIRED", "Order.billingName", None)
+    }
+
+
+def test_a_type_that_is_not_granted_refuses_the_field_that_leads_to_it() -> None:
+    assert ask(CARRIER, "{ customers { totalCount } }").refused == {
+        ("FIELD_FORBIDDEN", "Query.customers", None)
+    }
+    answer = ask(SUPPORT, "query ($id: ID!) { node(id: $id) { id } }", id=an_id("ConsentEvent", 81))
+    assert answer.refused == {("PURPOSE_REQUIRED", "Query.node", None)}
+    answer = ask(
+        CARRIER,
+        "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }",
+        ids=[an_id("Carrier", POSTI), an_id("Customer", AINO)],
+    )
+    assert (answer.data, answer.refused) == ({"nodes": None}, {("FIELD_FORBIDDEN", "Query.nodes", None)})
+
+
+def test_an_employee_without_designation_is_refused_everything() -> None:
+    answer = ask(UNDESIGNATED, "{ __typename carriers { totalCount } }")
+    assert answer.data == {"__typename": "Query", "carriers": None}
+    assert answer.refused == {("FIELD_FORBIDDEN", "Query.carriers", None)}
+
+
+def test_a_node_is_judged_by_the_type_its_id_names() -> None:
+    document = (
+        "query ($id: ID!) { node(id: $id) { id ... on Customer { email } ... on Order { internalNote } } }"
+    )
+    answer = ask(CUSTOMER, document, id=an_id("Order", 11))
+    assert answer.data == {"node": {"id": an_id("Order", 11), "internalNote": None}}
+    assert answer.refused == {("FIELD_FORBIDDEN", "Order.internalNote", None)}
+    assert ask(CUSTOMER, document, id=an_id("Order", 13)).refused == answer.refused
+    assert ask(CUSTOMER, document, id=an_id("Order", 13)).data == {"node": None}
+
+
+@pytest.mark.parametrize(
+    ("asker", "arguments", "entry"),
+    [
+        (SUPPORT, 'where: {email: {eq: "x"}}', ("PURPOSE_REQUIRED", "Customer.email", "FILTER")),
+        (
+            SERVING,
+            "where: {restrictedAt: {isNull: true}}",
+            ("FIELD_FORBIDDEN", "Customer.restrictedAt", "FILTER"),
+        ),
+        (SUPPORT, "orderBy: [{surname: ASC}]", ("PURPOSE_REQUIRED", "Customer.surname", "SORT")),
+        (
+            MARKETING,
+            "where: {not: {or: [{email: {in: []}}]}}",
+            ("FIELD_FORBIDDEN", "Customer.email", "FILTER"),
+        ),
+        (MARKETING, "where: {orders: {some: {}}}", ("FIELD_FORBIDDEN", "Customer.orders", "FILTER")),
+        (SUPPORT, "where: {consents: {none: {}}}", ("PURPOSE_REQUIRED", "Customer.consents", "FILTER")),
+        (
+            SERVING,
+            'where: {orders: {some: {billingName: {eq: "x"}}}}',
+            ("FIELD_FORBIDDEN", "Order.billingName", "FILTER"),
+        ),
+    ],
+)
+def test_a_refused_condition_nulls_its_root(
+    asker: Asker, arguments: str, entry: tuple[str, str, str]
+) -> None:
+    answer = ask(asker, f"{{ customers({arguments}) {{ totalCount }} carriers {{ totalCount }} }}")
+    assert answer.data == {"customers": None, "carriers": {"totalCount": 2}}
+    assert answer.refused == {entry}
+    assert answer.perhaps == frozenset()
+
+
+def test_what_else_is_found_in_a_root_with_a_refused_condition_is_only_perhaps_reported() -> None:
+    document = """{
+      customers {
+        nodes { restrictedAt orders(where: {billingName: {isNull: true}}) { nodes { billingName } } }
+      }
+      orders { nodes { customer { restrictedAt } } }
+    }"""
+    answer = ask(SERVING, document)
+    assert answer.data is not None
+    assert answer.data["customers"] is None
+    assert answer.data["orders"] is not None
+    assert answer.refused == {
+        ("FIELD_FORBIDDEN", "Order.billingName", "FILTER"),
+        ("FIELD_FORBIDDEN", "Customer.restrictedAt", None),
+    }
+    assert answer.perhaps == frozenset()
+    assert answer.perhaps_withheld == {"Order.billingName"}
+
+
+def test_a_look_up_is_a_filter_and_finds_the_newest_visible_row() -> None:
+    assert first_root(SERVING, '{ customer(email: "c4@store.example") { number } }') == {"number": "C4"}
+    assert first_root(SERVING, '{ customer(email: "c2@store.example") { number } }') is None
+    assert ask(SUPPORT, '{ customer(email: "c4@store.example") { number } }').refused == {
+        ("PURPOSE_REQUIRED", "Customer.email", "FILTER")
+    }
+    rows = ROWS | {"delivery": [delivery(n, AINO, 11, POSTI, "READY", tracking_code="T") for n in (31, 32)]}
+    document = '{ delivery(trackingCode: "T") { reference trackingUrl } }'
+    assert expected(rows, SUPPORT, NOW, document, {}).data == {
+        "delivery": {"reference": "D32", "trackingUrl": "https://track.example/T"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("{}", [36, 35, 34, 33, 32, 31]),
+        ("{and: []}", [36, 35, 34, 33, 32, 31]),
+        ("{or: []}", []),
+        ("{id: {in: []}}", []),
+        ("{weightGrams: {lt: 400}}", [35]),
+        ("{not: {weightGrams: {lt: 400}}}", [36, 34, 33, 32, 31]),
+        ("{weightGrams: {isNull: true}}", [36, 34, 33, 32]),
+        ("{weightGrams: {gte: 200, lte: 500}}", [35, 31]),
+        ("{weightGrams: {gt: 200}}", [31]),
+        ("{weightGrams: {in: 500}}", [31]),
+        ("{status: {in: [PLANNED, EXCEPTION]}}", [36, 34]),
+        ('{reference: {startsWith: "D3"}, trackingCode: {eq: "T34"}}', [34]),
+        ('{reference: {startsWith: "d"}}', []),
+        ('{deliveredAt: {eq: "2026-05-31T14:00:00+02:00"}}', [35]),
+        ('{carrier: {name: {eq: "DHL"}}}', [35]),
+        ("{carrier: {}}", [35, 34, 33, 32, 31]),
+        ("{events: {some: {}}}", [35, 33, 31]),
+        ('{events: {none: {place: {eq: "Vantaa"}}}}', [36, 34, 32]),
+        ("{order: {returns: {some: {status: {eq: CLOSED}}}}}", [35, 32]),
+        ("{or: [{carrier: {}}, {order: {total: {lt: 8}}}], status: {eq: DELIVERED}}", [35, 32]),
+    ],
+)
+def test_filters_are_two_valued(where: str, found: list[int]) -> None:
+    assert numbers(replace(OFFICER, purpose="subject-rights"), "deliveries", f"(where: {where})") == found
+
+
+def test_a_filter_through_a_relation_sees_only_visible_rows() -> None:
+    rows = ROWS | {
+        "delivery": [delivery(31, AINO, 11, POSTI, "READY"), delivery(33, VILLE, 13, POSTI, "READY")]
+    }
+    document = "{ carriers(where: {}) { totalCount } deliveries(where: {order: {}}) { totalCount } }"
+    assert expected(rows, OFFICER, NOW, document, {}).data["deliveries"] == {"totalCount": 2}
+    assert expected(rows, SUPPORT, NOW, document, {}).data["deliveries"] == {"totalCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("order_by", "found"),
+    [
+        ("", [36, 35, 34, 33, 32, 31]),
+        ("(orderBy: [])", [36, 35, 34, 33, 32, 31]),
+        ("(orderBy: {weightGrams: ASC})", [35, 31, 36, 34, 33, 32]),
+        ("(orderBy: {weightGrams: DESC})", [36, 34, 33, 32, 31, 35]),
+        ("(orderBy: [{status: ASC}, {weightGrams: DESC}])", [32, 35, 36, 33, 31, 34]),
+        ("(orderBy: [{status: DESC}, {id: ASC}])", [34, 31, 33, 36, 32, 35]),
+    ],
+)
+def test_lists_are_sorted_with_nulls_last_upwards_and_ties_newest_first(
+    order_by: str, found: list[int]
+) -> None:
+    assert numbers(OFFICER, "deliveries", order_by) == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found", "has_next", "has_previous"),
+    [
+        ("(first: 2)", [36, 35], True, False),
+        ("(first: 6)", [36, 35, 34, 33, 32, 31], False, False),
+        ("(first: 2, after: $c)", [33, 32], True, True),
+        ("(first: 3, after: $c)", [33, 32, 31], False, True),
+        ("(last: 2)", [32, 31], False, True),
+        ("(last: 2, before: $c)", [36, 35], True, False),
+        ("(last: 1, before: $c)", [35], True, True),
+        ("(first: $absent, after: $c)", [33, 32, 31], False, True),
+    ],
+)
+def test_pages_are_cut_by_position(
+    arguments: str, found: list[int], has_next: bool, has_previous: bool
+) -> None:
+    document = f"""query ($c: String, $absent: Int) {{ deliveries{arguments} {{
+      nodes {{ id }} edges {{ cursor }} totalCount
+      pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }}
+      unused: carriers(first: $absent, after: $c) @include(if: false) {{ totalCount }} }}"""
+    page = first_root(OFFICER, document, c=an_id("Delivery", 34))
+    ids = [an_id("Delivery", number) for number in found]
+    assert [node["id"] for node in page["nodes"]] == ids
+    assert [edge["cursor"] for edge in page["edges"]] == ids
+    assert page["totalCount"] == 6
+    assert page["pageInfo"] == {
+        "hasNextPage": has_next,
+        "hasPreviousPage": has_previous,
+        "startCursor": ids[0],
+        "endCursor": ids[-1],
+    }
+
+
+def test_values_are_written_as_the_scalars_say() -> None:
+    document = """{
+      order(number: "O11") { placedAt total { amount currency } billingAddress { postalTown countryCode } }
+      empty: order(number: "O16") { billingAddress { postalTown } }
+      delivery(reference: "D36") { carrier { name } trackingUrl order { number } }
+      return(number: "R51") { refundAmount { amount } lines { nodes { orderLine { vatRate } } } }
+    }"""
+    assert ask(replace(OFFICER, purpose="subject-rights"), document).data == {
+        "order": {
+            "placedAt": "2026-05-23T12:00:00.000000Z",
+            "total": {"amount": "12.50", "currency": "EUR"},
+            "billingAddress": {"postalTown": "Helsinki", "countryCode": None},
+        },
+        "empty": {"billingAddress": None},
+        "delivery": {"carrier": None, "trackingUrl": None, "order": {"number": "O15"}},
+        "return": {"refundAmount": None, "lines": {"nodes": [{"orderLine": {"vatRate": "25.50"}}]}},
+    }
+    url = first_root(NEWSLETTER, "{ customers { nodes { unsubscribeUrl } } }")
+    assert url == {"nodes": [{"unsubscribeUrl": "https://store.example/u/token1"}]}
+
+
+def test_customer_orders_are_granted_exactly_as_order_customer() -> None:
+    for role in ("support", "register_admin", "customer", "privacy_officer", "marketing", "newsletter"):
+        assert MATRIX[role, "Customer.orders"] == MATRIX[role, "Order.customer"]
