@@ -17,6 +17,7 @@ from sqlalchemy import (
     DateTime,
     FromClause,
     Interval,
+    Text,
     Uuid,
     and_,
     bindparam,
@@ -78,6 +79,11 @@ def is_within(rule: str, others: frozenset[str]) -> bool:
 def some(outer: FromClause, *conditions: Condition) -> Condition:
     """Whether some row of another table meets the conditions, within the row of `outer`."""
     return exists(select(literal_column("1")).where(*conditions).correlate(outer))
+
+
+def _constants(states: tuple[str, ...]) -> list[ColumnElement[str]]:
+    # States of the domain, written into the SQL so that PostgreSQL's plan can use the partial indexes.
+    return [literal_column(f"'{state}'", Text()) for state in states]
 
 
 @lru_cache(maxsize=4096)
@@ -180,7 +186,7 @@ def _is_open(table: FromClause, name: str) -> Condition:
     match name:
         case "orders":
             return or_(
-                table.c.status.not_in(ORDER_FINAL),
+                table.c.status.not_in(_constants(ORDER_FINAL)),
                 _has_unfinished(table, "delivery", DELIVERY_FINAL),
                 _has_unfinished(table, "returns", RETURN_FINAL),
             )
@@ -194,7 +200,7 @@ def _is_open(table: FromClause, name: str) -> Condition:
 
 def _has_unfinished(order: FromClause, name: str, final: tuple[str, ...]) -> Condition:
     row = _other(name)
-    return some(order, row.c.order_id == order.c.id, row.c.status.not_in(final))
+    return some(order, row.c.order_id == order.c.id, row.c.status.not_in(_constants(final)))
 
 
 def _consented(table: FromClause, _: str, __: Scope) -> RowAccess:
@@ -216,7 +222,7 @@ def _delivery_end(delivery: FromClause) -> ColumnElement[Any]:
 def _is_assigned(delivery: FromClause, _: str = "delivery") -> Condition:
     return and_(
         delivery.c.carrier_id == caller("carrier"),
-        delivery.c.status.not_in(("PLANNED", "CANCELLED")),
+        delivery.c.status.not_in(_constants(("PLANNED", "CANCELLED"))),
         now() < _delivery_end(delivery) + days("delivery"),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, func, select
+from sqlalchemy import ColumnElement, FromClause, func, literal_column, select
 from sqlmodel import SQLModel
 
 from . import tables
@@ -16,7 +16,7 @@ from .states import DeliveryStatus
 def _tracking_url(delivery: FromClause) -> ColumnElement[Any]:
     service = SQLModel.metadata.tables["carrier_service"].alias()
     return (
-        select(func.replace(service.c.tracking_url, "{code}", delivery.c.tracking_code))
+        select(func.replace(service.c.tracking_url, literal_column("'{code}'"), delivery.c.tracking_code))
         .where(service.c.carrier_id == delivery.c.carrier_id, service.c.code == delivery.c.service_code)
         .correlate(delivery)
         .scalar_subquery()

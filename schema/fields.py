@@ -50,11 +50,15 @@ class Mask(Enum):
                 shown = literal_column("'***'")
             case Mask.PHONE:
                 shown = literal_column("'***'").concat(
-                    func.right(func.regexp_replace(value, r"\D", "", "g"), 2)
+                    func.right(_digits(value), literal_column("2"))
                 )
             case Mask.IBAN:
-                shown = literal_column("'***'").concat(func.right(value, 4))
+                shown = literal_column("'***'").concat(func.right(value, literal_column("4")))
         return case((value.is_not(None), shown))
+
+
+def _digits(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.regexp_replace(value, literal_column(r"'\D'"), literal_column("''"), literal_column("'g'"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
-from naive_rules import TABLES
+
+from tests.naive_rules import TABLES
 
 
 class Name(str):

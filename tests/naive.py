@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from naive_query import (
+from tests.naive_query import (
     LISTS,
     LOOKUPS,
     TO_MANY,
@@ -28,7 +28,7 @@ from naive_query import (
     relation_target,
     snake,
 )
-from naive_rules import Asker, Register, Rights, Row
+from tests.naive_rules import Asker, Register, Rights, Row
 
 Entry = tuple[str, str, str | None]
 

@@ -31,7 +31,8 @@ from graphql import (
     type_from_ast,
     value_from_ast_untyped,
 )
-from naive_rules import TABLES, Register, Row
+
+from tests.naive_rules import TABLES, Register, Row
 
 SCHEMA = build_schema((Path(__file__).parent.parent / "schema" / "schema.graphql").read_text())
 

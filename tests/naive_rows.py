@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from naive_query import global_id
-from naive_rules import Asker
+from tests.naive_query import global_id
+from tests.naive_rules import Asker
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

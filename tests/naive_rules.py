@@ -163,6 +163,7 @@ class Register:
         self.services = {(row["carrier_id"], row["code"]): row for row in rows["carrier_service"]}
         self._children: dict[tuple[str, str], dict[UUID, list[Row]]] = {}
         self._visible: dict[tuple[str, UUID], bool] = {}
+        self._visible_rows: dict[str, list[Row]] = {}
 
     def children(self, type_name: str, column: str, key: UUID) -> list[Row]:
         """The rows of the type in whose column the key stands."""
@@ -183,7 +184,10 @@ class Register:
 
     def visible_rows(self, type_name: str) -> list[Row]:
         """All rows of the type that exist for the asker."""
-        return [row for row in self.rows[type_name].values() if self.visible(type_name, row)]
+        if type_name not in self._visible_rows:
+            rows = self.rows[type_name].values()
+            self._visible_rows[type_name] = [row for row in rows if self.visible(type_name, row)]
+        return self._visible_rows[type_name]
 
     def cell(self, type_name: str, field: str, row: Row) -> str:
         """What the asker sees of one cell: `shown`, `masked` or `hidden`."""

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from generate import EVERYTHING, operations
 from graphql import execute_sync, parse, validate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from naive import expected, written
-from naive_query import LISTS, LOOKUPS, SCHEMA, TO_MANY, TO_ONE, Reader, global_id, read_global_id
-from naive_rows import ANONYMOUS, CARRIER, CUSTOMER, FINANCE, NOW, ONE_ORDER, ROWS, SERVING, WAREHOUSE, World
-from naive_rules import Asker, Register
+
+from tests.generate import EVERYTHING, operations
+from tests.naive import expected, written
+from tests.naive_query import LISTS, LOOKUPS, SCHEMA, TO_MANY, TO_ONE, Reader, global_id, read_global_id
+from tests.naive_rows import (
+    ANONYMOUS,
+    CARRIER,
+    CUSTOMER,
+    FINANCE,
+    NOW,
+    ONE_ORDER,
+    ROWS,
+    SERVING,
+    WAREHOUSE,
+    World,
+)
+from tests.naive_rules import Asker, Register
 
 
 def resolve(source: Any, info: Any, **arguments: Any) -> Any:
@@ -75,7 +87,7 @@ def connection(reader: Reader, target: str, rows: Any, arguments: dict[str, Any]
 
 
 LIGHT = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

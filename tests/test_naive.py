@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from naive import Expected, expected
-from naive_query import read_global_id
-from naive_rows import (
+
+from tests.naive import Expected, expected
+from tests.naive_query import read_global_id
+from tests.naive_rows import (
     AINO,
     ANONYMOUS,
     CARRIER,
@@ -34,7 +35,7 @@ from naive_rows import (
     delivery,
     key,
 )
-from naive_rules import MATRIX, Asker
+from tests.naive_rules import MATRIX, Asker
 
 
 def ask(asker: Asker, document: str, now: datetime = NOW, **variables: Any) -> Expected:

@@ -92,8 +92,8 @@ async def _fill(
 ) -> None:
     """Makes the rows and copies them.
 
-    # PERF: the server takes in a batch while the next is made, in turns of one thread: 44 s instead of 66 s for
-    # 100,000 customers. With a second thread the two wait for each other's interpreter lock, and gain nothing.
+    # PERF: the server takes in a batch while the next is made, in turns of one thread. A second thread gains
+    # nothing: the two wait for each other's interpreter lock.
     """
     register = Register(scene, customers)
     printed = [UUID(register.add_customer(number)) for number in (1, 2)]

@@ -18,6 +18,9 @@ from ..plan import Plan
 from ..plan.values import Constant, LocalRoot, Operand
 from .builder import Builder
 
+# What `gateway.answer` binds by name.
+NAMED = ("now", "caller_", "period_", "setting_", "local_")
+
 Read = Callable[[Mapping[str, object]], object]
 
 
@@ -49,7 +52,11 @@ def compile_plan(plan: Plan) -> Statement | NoStatement:
     if builder.cursors:
         query = query.add_columns(array([seen for _, seen in builder.cursors], type_=Boolean()).label("cursors"))
     compiled: Any = query.compile(dialect=_dialect())
+    # INVARIANT: every parameter is a value of the caller's or one that `gateway.answer` names.
     parameters = tuple(builder.reads.get(name, name) for name in compiled.positiontup or ())
+    for name in parameters:
+        if isinstance(name, str) and not name.startswith(NAMED):
+            raise AssertionError(f"the statement binds `{name}`, which nobody gives")
     return Statement(str(compiled), parameters, tuple(operand for operand, _ in builder.cursors))
 
 

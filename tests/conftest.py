@@ -1,0 +1,77 @@
+"""What the tests stand on: a real PostgreSQL, migrated and seeded, and the gateway over HTTP in process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from gateway.demo.embedded import running
+from tests.world import World, make_world
+
+
+@contextmanager
+def _owner_url() -> Iterator[str]:
+    """A server to make databases on: the one of the environment, else the embedded one."""
+    given = os.environ.get("GATEWAY_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="gateway-tests-", dir="/tmp") as folder:  # noqa: S108  # short path
+        Path(folder).chmod(0o755)
+        with running(Path(folder) / "data") as server:
+            yield server.owner_url
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    with _owner_url() as url:
+        yield url
+
+
+def _execute(url: str, statement: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
+
+
+def _other_database(url: str, name: str) -> str:
+    base, mark, query = url.partition("?")
+    return f"{base.rpartition('/')[0]}/{name}{mark}{query}"
+
+
+@contextmanager
+def new_database(server_url: str) -> Iterator[str]:
+    name = f"gateway_test_{uuid.uuid4().hex}"
+    _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE template0 ENCODING UTF8')
+    try:
+        yield _other_database(server_url, name)
+    finally:
+        _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def fresh_database(server_url: str) -> Iterator[str]:
+    """The owner's URL of an empty database."""
+    with new_database(server_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def world(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A small seeded register and the gateway in front of it, its clock in the tests' hands."""
+    with ExitStack() as stack:
+        url = stack.enter_context(new_database(server_url))
+        yield stack.enter_context(make_world(url, tmp_path_factory.mktemp("keys")))

@@ -1,0 +1,142 @@
+"""The gateway and the naive twin agree: on generated operations, and on every field for everyone."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.generate import operations
+from tests.naive import Entry, Expected, expected
+from tests.naive_query import LISTS, SCHEMA, TO_MANY, TO_ONE
+from tests.naive_rules import MATRIX, PURPOSES, Asker
+
+EXAMPLES = {"default": 150, "thorough": 3000}
+
+TWIN = settings(
+    max_examples=EXAMPLES[os.environ.get("HYPOTHESIS_PROFILE", "default")],
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def purposes_of(role: str | None) -> list[str | None]:
+    """No purpose, those that make a difference to the role's reading, and one that makes none."""
+    different = {
+        grant.purpose
+        for (holder, _), cell in MATRIX.items()
+        for grant in cell
+        if holder == role and grant.use in "RMF"
+    }
+    return [None, *sorted(different - {None}), "security"]
+
+
+def asker_of(world: Any, name: str, purpose: str | None) -> Asker:
+    """A principal of the world as the twin knows it."""
+    who = world.askers[name]
+    return Asker(who.role, who.customer_id, who.order_id, who.carrier_id, purpose)
+
+
+def refusals(body: dict[str, Any]) -> list[Entry]:
+    """What an answer's errors refuse; every error must be a refusal."""
+    extensions = [error["extensions"] for error in body.get("errors", [])]
+    return [(each["code"], each.get("coordinate"), each.get("use")) for each in extensions]
+
+
+def agree(status: int, body: dict[str, Any], twin: Expected) -> None:
+    """Asserts that the gateway's answer is the twin's."""
+    assert status == 200
+    found = refusals(body)
+    assert len(found) == len(set(found)), "a refusal is reported twice"
+    assert twin.refused - twin.perhaps <= set(found) <= twin.refused
+    assert body["data"] == twin.data
+    assert json.dumps(body["data"]) == json.dumps(twin.data), "the keys of an object are in another order"
+    withheld = body.get("extensions", {}).get("withheld", [])
+    assert withheld == sorted(set(withheld))
+    assert set(twin.withheld) - twin.perhaps_withheld <= set(withheld) <= set(twin.withheld)
+
+
+def agree_on(world: Any, name: str, purpose: str | None, operation: tuple[str, dict[str, Any], Any]) -> None:
+    """Asks the gateway and the twin the same."""
+    document, variables, operation_name = operation
+    asker = asker_of(world, name, purpose)
+    twin = expected(world.rows(), asker, world.now, document, variables, operation_name)
+    note(f"{name} for {purpose}: {document}\nvariables {json.dumps(variables)}\nthe twin says {twin}")
+    status, body = world.ask(name, document, variables, purpose=purpose, operation_name=operation_name)
+    note(f"the gateway says {status} {body}")
+    agree(status, body, twin)
+
+
+@TWIN
+@given(data=st.data())
+def test_the_gateway_gives_the_answer_of_the_naive_twin(world: Any, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(world.askers)), label="who asks")
+    purpose = data.draw(st.sampled_from(purposes_of(world.askers[name].role)), label="for which purpose")
+    operation = data.draw(operations(world, asker_of(world, name, purpose)), label="operation")
+    agree_on(world, name, purpose, operation)
+
+
+def every_field(type_name: str) -> str:
+    """A selection of every field of an entity, and of those it leads to that have no list of their own."""
+    fields = []
+    for name in SCHEMA.type_map[type_name].fields:
+        if (type_name, name) in TO_ONE:
+            fields.append(f"{name} {{ id }}")
+        elif (type_name, name) in TO_MANY:
+            target, _ = TO_MANY[type_name, name]
+            inner = "{ id }" if target in LISTS.values() else every_field(target)
+            fields.append(f"{name}(first: 3) {{ totalCount nodes {inner} }}")
+        elif name in ("total", "unitPrice", "refundAmount"):
+            fields.append(f"{name} {{ amount currency }}")
+        elif name == "billingAddress":
+            fields.append(f"{name} {{ streetAddress postalCode postalTown countryCode }}")
+        else:
+            fields.append(name)
+    return f"{{ {' '.join(fields)} }}"
+
+
+@pytest.mark.parametrize("root", LISTS)
+def test_every_field_of_every_list_is_as_the_matrix_says_for_everyone(world: Any, root: str) -> None:
+    document = f"{{ {root}(first: 20) {{ totalCount nodes {every_field(LISTS[root])} }} }}"
+    for name in sorted(world.askers):
+        for purpose in purposes_of(world.askers[name].role):
+            agree_on(world, name, purpose, (document, {}, None))
+
+
+def every_condition(root: str) -> list[str]:
+    """A list for each key that its conditions and its order may have."""
+    type_name = LISTS[root]
+    conditions = [f"orderBy: {{{name}: DESC}}" for name in SCHEMA.type_map[f"{type_name}OrderBy"].fields]
+    for name, field in SCHEMA.type_map[f"{type_name}Where"].fields.items():
+        operators = getattr(field.type, "fields", {})
+        if (type_name, name) in TO_ONE or "some" in operators:
+            conditions.append(f"where: {{{name}: {{}}}}")
+        elif "in" in operators:
+            conditions.append(f"where: {{{name}: {{in: []}}}}")
+        if "isNull" in operators:
+            conditions.append(f"where: {{not: {{{name}: {{isNull: true}}}}}}")
+    return [f"{root}({condition}, first: 1) {{ totalCount nodes {{ id }} }}" for condition in conditions]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("root", LISTS)
+def test_every_condition_of_every_list_is_as_the_matrix_says_for_everyone(world: Any, root: str) -> None:
+    conditions = every_condition(root)
+    for start in range(0, len(conditions), 5):
+        aliased = [f"k{number}: {text}" for number, text in enumerate(conditions[start : start + 5])]
+        document = f"{{ {' '.join(aliased)} }}"
+        for name in sorted(world.askers):
+            for purpose in purposes_of(world.askers[name].role):
+                agree_on(world, name, purpose, (document, {}, None))
+
+
+def test_every_purpose_of_the_matrix_is_one_the_gateway_knows(world: Any) -> None:
+    for purpose in PURPOSES:
+        status, _ = world.ask("anonymous", "{ __typename }", purpose=purpose)
+        assert status == 200

@@ -1,0 +1,212 @@
+"""A small register with rows on every side of every rule, and the gateway in front of it over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlmodel import SQLModel
+from starlette.testclient import TestClient
+
+from gateway.answer import Gateway
+from gateway.app import app_of, create_gateway
+from gateway.config import Settings
+from gateway.demo.principals import DemoPrincipal, ensure_principals
+from gateway.demo.seed import seed
+from gateway.migrate import migrate
+from gateway.principal import SigningKey
+from schema.scalars import read_global_id
+
+NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
+CUSTOMERS = 60
+
+
+@dataclass
+class Clock:
+    """The gateway's clock: it stands still until a test moves it."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Somebody a test asks as."""
+
+    name: str
+    role: str | None
+    headers: Mapping[str, str]
+    customer_id: UUID | None = None
+    order_id: UUID | None = None
+    carrier_id: UUID | None = None
+
+
+@dataclass
+class World:
+    """The register, the gateway, and everybody who may ask it."""
+
+    url: str
+    gateway: Gateway
+    client: TestClient
+    clock: Clock
+    askers: dict[str, Asker]
+    key: SigningKey
+    statements: list[str] = field(default_factory=list)
+    _rows: dict[str, list[dict[str, Any]]] | None = None
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now
+
+    def post(
+        self,
+        name: str,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
+        operation_name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The HTTP response to an operation."""
+        body = {"query": document, "variables": variables, "operationName": operation_name}
+        given = {**self.askers[name].headers, **(headers or {})}
+        if purpose is not None:
+            given["Processing-Purpose"] = purpose
+        return self.client.post("/graphql", json=body, headers=given)
+
+    def ask(
+        self,
+        name: str,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
+        operation_name: str | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """The status and the body of an answer."""
+        response = self.post(name, document, variables, purpose, operation_name)
+        return response.status_code, response.json()
+
+    def data(self, name: str, document: str, variables: Any = None, purpose: str | None = None) -> Any:
+        """The data of an answer without refusals."""
+        status, body = self.ask(name, document, variables, purpose)
+        assert status == 200 and "errors" not in body, body
+        return body["data"]
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of every table."""
+        if self._rows is None:
+            self._rows = self.run(_all_rows)
+        return self._rows
+
+    def run(self, step: Any) -> Any:
+        """What an async function returns for a connection of the owner; rows read before are forgotten."""
+
+        async def connected() -> Any:
+            connection = await asyncpg.connect(self.url)
+            try:
+                return await step(connection)
+            finally:
+                await connection.close()
+
+        self._rows = None
+        return asyncio.run(connected())
+
+    def execute(self, statement: str, *values: Any) -> None:
+        """Changes the register as its owner."""
+        self.run(lambda connection: connection.execute(statement, *values))
+
+    @contextmanager
+    def at(self, moment: datetime) -> Iterator[None]:
+        """The gateway's clock at another moment."""
+        before, self.clock.now = self.clock.now, moment
+        try:
+            yield
+        finally:
+            self.clock.now = before
+
+    @contextmanager
+    def recorded(self) -> Iterator[list[str]]:
+        """The statements the gateway sends while the block runs."""
+        start = len(self.statements)
+        found: list[str] = []
+        yield found
+        found.extend(self.statements[start:])
+
+
+async def _all_rows(connection: Any) -> dict[str, list[dict[str, Any]]]:
+    return {
+        name: [dict(row) for row in await connection.fetch(f'SELECT * FROM "{name}"')]
+        for name in SQLModel.metadata.tables
+    }
+
+
+def make_askers(principals: list[DemoPrincipal]) -> dict[str, Asker]:
+    found = {}
+    for one in principals:
+        key = read_global_id(one.id) if one.id else None
+        kind, value = key or (None, None)
+        found[one.name] = Asker(
+            one.name,
+            one.role,
+            one.headers,
+            customer_id=value if kind == "Customer" else None,
+            carrier_id=value if kind == "Carrier" else None,
+        )
+    return found
+
+
+def _one_order(world: World) -> Asker:
+    """The first printed customer with a token for one of their orders."""
+    customer = world.askers["customer"].customer_id
+    assert customer is not None
+    orders = [row for row in world.rows()["orders"] if row["customer_id"] == customer]
+    wanted = next(row for row in sorted(orders, key=lambda row: row["id"]) if row["status"] == "COMPLETED")
+    token = world.key.sign(
+        "customer",
+        customer,
+        world.gateway.settings,
+        now=NOW,
+        lifetime=timedelta(days=365),
+        order_id=wanted["id"],
+    )
+    headers = {"Authorization": f"Bearer {token}"}
+    return Asker("one-order", "customer", headers, customer_id=customer, order_id=wanted["id"])
+
+
+@contextmanager
+def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
+    """A world on an empty database."""
+    migrate(url)
+    asyncio.run(seed(url, customers=CUSTOMERS, seed=7, now=NOW, progress=lambda *_: None))
+    key_file = folder / "key.pem"
+    key = SigningKey.create(key_file)
+    given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, **changed}
+    settings = Settings(**given)
+    principals = asyncio.run(ensure_principals(url, settings, key, b"tests", NOW))
+    clock = Clock()
+    gateway = create_gateway(settings, clock)
+    with TestClient(app_of(gateway)) as client:
+        world = World(url, gateway, client, clock, make_askers(principals), key)
+        _record(world)
+        world.askers["one-order"] = _one_order(world)
+        yield world
+
+
+def _record(world: World) -> None:
+    """Keeps every statement the gateway's database is asked to run; it still runs them."""
+    fetch = world.gateway.database.fetch
+
+    async def recording(role: str | None, sql: str, values: Any) -> Any:
+        world.statements.append(sql)
+        return await fetch(role, sql, values)
+
+    world.gateway.database.fetch = recording  # type: ignore[method-assign]
