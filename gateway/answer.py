@@ -161,5 +161,3 @@ def _named(
     if values:
         named |= {f"local_{key}": value.decode() for key, value in values.items()}
     return named
-
-

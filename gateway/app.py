@@ -86,7 +86,9 @@ def app_of(gateway: Gateway) -> Starlette:
 
     async def ready(_: HttpRequest) -> Response:
         status = 200 if await gateway.database.is_ready() else 503
-        return Response(orjson.dumps({"ready": status == 200, "policy": gateway.policy.version}), status, media_type=JSON)
+        return Response(
+            orjson.dumps({"ready": status == 200, "policy": gateway.policy.version}), status, media_type=JSON
+        )
 
     async def health(_: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
@@ -115,7 +117,9 @@ async def _graphql(gateway: Gateway, request: HttpRequest) -> Response:
         return _respond(Answer(failed([problem]), 504), media, request_id)
     except DATABASE_ERRORS as error:
         # The error's text may quote values: its type and SQLSTATE say enough.
-        log.error("database: %s %s request %s", type(error).__name__, getattr(error, "sqlstate", ""), request_id)
+        log.error(
+            "database: %s %s request %s", type(error).__name__, getattr(error, "sqlstate", ""), request_id
+        )
         return _respond(_internal(), media, request_id)
     except ClientDisconnect:
         return Response(status_code=499)

@@ -32,7 +32,9 @@ cli = typer.Typer(
 policy_commands = typer.Typer(help="Checks the policy.", no_args_is_help=True)
 cli.add_typer(policy_commands, name="policy")
 
-Folder = Annotated[Path | None, typer.Option("--folder", help="The policy files; by default those that ship.")]
+Folder = Annotated[
+    Path | None, typer.Option("--folder", help="The policy files; by default those that ship.")
+]
 
 
 def main() -> None:
@@ -129,7 +131,9 @@ def token(
     ] = None,
     order: Annotated[str | None, typer.Option(help="Limit a customer's token to this order number.")] = None,
     minutes: Annotated[int, typer.Option(min=1, help="How long it holds; partner tokens hold 90 days.")] = 60,
-    data_dir: Annotated[Path | None, typer.Option(help="Use the running demo of this data directory.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Use the running demo of this data directory.")
+    ] = None,
     new_key: Annotated[bool, typer.Option("--new-key", help="Make GATEWAY_SIGNING_KEY_FILE first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -146,7 +150,9 @@ def token(
         raise StartError(f"`--as` takes one of {', '.join(role for role in ROLES if role != 'anonymous')}")
     wanted = Wanted(as_role, who, order, timedelta(minutes=minutes))
     made = asyncio.run(issue(wanted, settings, owner_url))
-    typer.echo(json.dumps({"role": as_role, "headers": {"Authorization": f"Bearer {made}"}}) if as_json else made)
+    typer.echo(
+        json.dumps({"role": as_role, "headers": {"Authorization": f"Bearer {made}"}}) if as_json else made
+    )
 
 
 @cli.command()

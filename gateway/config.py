@@ -26,7 +26,10 @@ class Settings(BaseSettings):
     audience: str = Field("customer-register", description="`aud` of access tokens")
     token_leeway_seconds: int = Field(5, ge=0, le=60, description="clock difference tolerated in tokens")
     principal_cache_seconds: float = Field(
-        1.0, ge=0, le=2, description="how long a designation or partner token is believed without asking again"
+        1.0,
+        ge=0,
+        le=2,
+        description="how long a designation or partner token is believed without asking again",
     )
     policy_folder: Path = Field(default_factory=default_folder, description="the policy files")
     public_url: str = Field("https://store.example/", description="where the store reaches the gateway")
@@ -35,7 +38,9 @@ class Settings(BaseSettings):
     statement_timeout_customer_seconds: float = Field(
         5, gt=0, description="time-out of a statement of customers, partners and anonymous callers"
     )
-    statement_timeout_staff_seconds: float = Field(15, gt=0, description="time-out of a statement of employees")
+    statement_timeout_staff_seconds: float = Field(
+        15, gt=0, description="time-out of a statement of employees"
+    )
 
     operation_cache_entries: int = Field(2000, ge=1, description="parsed documents kept per worker")
     plan_cache_entries: int = Field(4000, ge=1, description="plans kept per worker")

@@ -29,7 +29,7 @@ _DESIGNATIONS = """
 SELECT d.role, d.valid_from, d.valid_to, d.revoked_at
 FROM employee e LEFT JOIN designation d ON d.employee_id = e.id
 WHERE e.id = $1 AND e.active"""
-_PARTNER_TOKEN = """
+_BY_HASH = """
 SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
 
 
@@ -82,7 +82,7 @@ class Database:
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""
         pool = await self._pool(self._settings.statement_timeout_customer_seconds)
-        row = await pool.fetchrow(_PARTNER_TOKEN, token_hash)
+        row = await pool.fetchrow(_BY_HASH, token_hash)
         return None if row is None else PartnerRow(*row)
 
     def _timeout(self, role: str | None) -> float:
@@ -90,10 +90,10 @@ class Database:
             return self._settings.statement_timeout_staff_seconds
         return self._settings.statement_timeout_customer_seconds
 
-    async def _pool(self, timeout: float) -> Any:
+    async def _pool(self, limit: float) -> Any:
         async with self._opening:
-            if timeout not in self._pools:
-                self._pools[timeout] = await asyncpg.create_pool(
+            if limit not in self._pools:
+                self._pools[limit] = await asyncpg.create_pool(
                     self._settings.database_url.get_secret_value(),
                     min_size=1,
                     max_size=self._settings.pool_connections,
@@ -103,13 +103,13 @@ class Database:
                     max_cacheable_statement_size=0,
                     server_settings={
                         "application_name": "gateway",
-                        "statement_timeout": str(int(timeout * 1000)),
+                        "statement_timeout": str(int(limit * 1000)),
                         "timezone": "UTC",
                         "jit": "off",
                         "default_transaction_read_only": "on",
                     },
                 )
-        return self._pools[timeout]
+        return self._pools[limit]
 
 
 async def _keep(_: object) -> None:

@@ -1,11 +1,11 @@
 """Every fault the gateway raises; a refusal is a value (`gateway.plan.Refusal`), never an exception.
 
-    Exception
-    ├── StartError            stops a command or the start, in one line for a person
-    │   └── PolicyError       a policy file is wrong; the line names file and line
-    └── RequestError          the caller's mistake: the operation is refused whole, nothing is read
-        └── HttpError         the request is no GraphQL request, or the caller is not known (HTTP 4xx)
-            └── Unauthenticated   the token proves nothing (HTTP 401)
+Exception
+├── StartError            stops a command or the start, in one line for a person
+│   └── PolicyError       a policy file is wrong; the line names file and line
+└── RequestError          the caller's mistake: the operation is refused whole, nothing is read
+    └── HttpError         the request is no GraphQL request, or the caller is not known (HTTP 4xx)
+        └── Unauthenticated   the token proves nothing (HTTP 401)
 """
 
 from __future__ import annotations
@@ -91,8 +91,6 @@ class Unauthenticated(HttpError):
         self.reason = reason
 
 
-def fault(
-    code: Code, message: str, location: Location | None = None, **extensions: object
-) -> RequestError:
+def fault(code: Code, message: str, location: Location | None = None, **extensions: object) -> RequestError:
     """A `RequestError` of one problem."""
     return RequestError(Problem(code, message, location, extensions))

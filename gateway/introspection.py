@@ -121,7 +121,7 @@ class _Filter:
         match node:
             case ObjectTypeDefinitionNode() if node.name.value == "Query":
                 return _with_fields(node, [self._root(field) for field in node.fields or ()])
-            case ObjectTypeDefinitionNode() if (entity := self._model.entities.get(node.name.value)):
+            case ObjectTypeDefinitionNode() if entity := self._model.entities.get(node.name.value):
                 if not self._sees(entity):
                     return None
                 return _with_fields(node, [self._field(entity, field) for field in node.fields or ()])
@@ -171,7 +171,8 @@ class _Filter:
         ]
         if all(field.name.value in COMBINING for field in fields):
             return None
-        return _copy(node, fields=tuple(fields))
+        kept: InputObjectTypeDefinitionNode = _copy(node, fields=tuple(fields))
+        return kept
 
     def _opens(self, entity: Entity, name: str, suffix: str) -> bool:
         field = entity.fields[name]
@@ -249,5 +250,3 @@ def _reachable(kept: Mapping[str, Any]) -> frozenset[str]:
                 if any(interface.name.value == name for interface in getattr(other, "interfaces", None) or ())
             )
     return frozenset(found)
-
-

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+from uuid6 import uuid7
 
 from .config import Settings
 from .errors import StartError
@@ -17,6 +18,7 @@ from .policy import STAFF
 from .principal import SigningKey, new_partner_token, partner_token_hash, utc_now
 
 PARTNER_LIFETIME = timedelta(days=90)
+PREFIX_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,14 @@ class Wanted:
     who: str | None
     order: str | None
     lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerHolder:
+    """Whose token it is; `carrier` is None for the newsletter provider."""
+
+    name: str
+    carrier: uuid.UUID | None
 
 
 def environment_place() -> tuple[Settings, str]:
@@ -65,9 +75,13 @@ async def issue(wanted: Wanted, settings: Settings, owner_url: str) -> str:
         if wanted.role in ("carrier", "newsletter"):
             return await _partner(connection, wanted)
         key = SigningKey.load(settings.signing_key_file)
-        kind, holder = ("employee", await _employee(connection, wanted)) if wanted.role in STAFF else (
-            "customer",
-            await _customer(connection, wanted),
+        kind, holder = (
+            ("employee", await _employee(connection, wanted))
+            if wanted.role in STAFF
+            else (
+                "customer",
+                await _customer(connection, wanted),
+            )
         )
         order = None if wanted.order is None else await _order(connection, wanted.order, holder)
         return key.sign(kind, holder, settings, now=utc_now(), lifetime=wanted.lifetime, order_id=order)
@@ -98,22 +112,36 @@ async def _employee(connection: Any, wanted: Wanted) -> uuid.UUID:
 async def _partner(connection: Any, wanted: Wanted) -> str:
     carrier = None
     if wanted.role == "carrier":
-        found = await connection.fetchval("SELECT id FROM carrier WHERE name = $1 AND active", wanted.who or "")
+        found = await connection.fetchval(
+            "SELECT id FROM carrier WHERE name = $1 AND active", wanted.who or ""
+        )
         carrier = _known(found, "carrier", "--id with a carrier's name")
-    made, now = new_partner_token(), utc_now()
-    await connection.execute(
-        "INSERT INTO partner_token (id, partner, kind, carrier_id, prefix, hash, issued_by, created_at, expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, 'command', $7, $8)",
-        uuid.uuid4(),
-        wanted.who or "Newsletter provider",
-        "NEWSLETTER" if carrier is None else "CARRIER",
-        carrier,
-        made[:12],
-        partner_token_hash(made),
-        now,
-        now + PARTNER_LIFETIME,
+    made = new_partner_token()
+    holder = PartnerHolder(wanted.who or "Newsletter provider", carrier)
+    await keep_partner_token(
+        connection, made, holder, issued_by="command", now=utc_now(), lifetime=PARTNER_LIFETIME
     )
     return made
+
+
+async def keep_partner_token(
+    connection: Any, token: str, holder: PartnerHolder, *, issued_by: str, now: datetime, lifetime: timedelta
+) -> None:
+    """Keeps the hash of a partner's token, not the token; the same token twice is kept once."""
+    await connection.execute(
+        "INSERT INTO partner_token"
+        " (id, partner, kind, carrier_id, prefix, hash, issued_by, created_at, expires_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (hash) DO NOTHING",
+        uuid7(),
+        holder.name,
+        "NEWSLETTER" if holder.carrier is None else "CARRIER",
+        holder.carrier,
+        token[:PREFIX_LENGTH],
+        partner_token_hash(token),
+        issued_by,
+        now,
+        now + lifetime,
+    )
 
 
 def _known(found: uuid.UUID | None, what: str, option: str) -> uuid.UUID:

@@ -44,6 +44,7 @@ def local_values(
     for root in plan.roots:
         if not isinstance(root, LocalRoot):
             continue
+        value: object
         match root.name:
             case "viewer":
                 value = _picked(selections, root.nodes, "Viewer", _viewer(local, principal, grants))

@@ -7,7 +7,6 @@ its messages that quote values are replaced by ours.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,13 +16,10 @@ from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
-    InlineFragmentNode,
     Node,
     OperationDefinitionNode,
-    SelectionSetNode,
     StringValueNode,
     ValueNode,
     VariableNode,
@@ -39,6 +35,7 @@ from schema.scalars import read_global_id
 
 from .config import Settings
 from .errors import Code, Location, Problem, RequestError, fault
+from .limits import check_limits
 
 ABSENT = object()
 VALUE = object()
@@ -59,15 +56,13 @@ class Operation:
 
     def seen(self, variables: Mapping[str, object]) -> tuple[object, ...]:
         """What a plan may depend on in these coerced variables: a part of the plan's key."""
-        return tuple(
-            look(variables[name]) if name in variables else ABSENT for name, look in self.looks
-        )
+        return tuple(look(variables[name]) if name in variables else ABSENT for name, look in self.looks)
 
 
 def parse_operation(text: str, name: str | None, schema: GraphQLSchema, settings: Settings) -> Operation:
     """The named operation of a document, or its only one; raises `RequestError`."""
     document = _parse(text, settings)
-    _within_limits(document, settings)
+    check_limits(document, settings)
     if errors := validate(schema, document, max_errors=20, hide_suggestions=True):
         raise RequestError(*(_validation_problem(error) for error in errors))
     definition = _choose(document, name)
@@ -94,9 +89,7 @@ def coerce(operation: Operation, given: Mapping[str, Any], schema: GraphQLSchema
     return found.coerced
 
 
-def variables_of(
-    nodes: Iterable[Node], fragments: Mapping[str, FragmentDefinitionNode]
-) -> frozenset[str]:
+def variables_of(nodes: Iterable[Node], fragments: Mapping[str, FragmentDefinitionNode]) -> frozenset[str]:
     """The variables used in these nodes and in any fragment."""
     found = _Variables()
     for node in (*nodes, *fragments.values()):
@@ -118,7 +111,9 @@ def _parse(text: str, settings: Settings) -> DocumentNode:
         place = error.locations[0] if error.locations else None
         where = Location(place.line, place.column) if place else None
         if "tokens" in error.message:
-            raise fault(Code.TOO_COMPLEX, f"the document has more than {settings.token_limit} tokens", where) from None
+            raise fault(
+                Code.TOO_COMPLEX, f"the document has more than {settings.token_limit} tokens", where
+            ) from None
         raise fault(Code.SYNTAX_ERROR, "the document does not parse here", where) from None
     except (RecursionError, UnicodeError) as error:
         raise fault(Code.SYNTAX_ERROR, "the document does not parse") from error
@@ -134,47 +129,6 @@ def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode
         if operation.name is not None and operation.name.value == name:
             return operation
     raise fault(Code.BAD_REQUEST, "the document has no operation of the name given")
-
-
-def _within_limits(document: DocumentNode, settings: Settings) -> None:
-    """Refuses, in one pass, what would make validation itself slow or a later step deep."""
-    counts: Counter[str] = Counter()
-    fragments = {
-        node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-    }
-    depths: dict[str, int] = {}
-
-    def depth(selections: SelectionSetNode | None) -> int:
-        return max((1 + below(node) for node in selections.selections), default=0) if selections else 0
-
-    def below(node: Node) -> int:
-        match node:
-            case FieldNode():
-                counts[node.alias.value if node.alias else node.name.value] += 1
-                return depth(node.selection_set)
-            case InlineFragmentNode():
-                return depth(node.selection_set)
-            case FragmentSpreadNode():
-                return of_fragment(node.name.value)
-        return 0
-
-    def of_fragment(name: str) -> int:
-        if name not in depths:
-            depths[name] = 0  # a cycle ends here; validation refuses it
-            depths[name] = depth(fragments[name].selection_set) if name in fragments else 0
-        return depths[name]
-
-    for node in document.definitions:
-        found = of_fragment(node.name.value) if isinstance(node, FragmentDefinitionNode) else depth(
-            getattr(node, "selection_set", None)
-        )
-        if found > settings.depth_limit:
-            raise fault(
-                Code.TOO_COMPLEX, f"the document is deeper than {settings.depth_limit}", cost=found
-            )
-    pairs = sum(count * count for count in counts.values() if count > 1)
-    if pairs > settings.repetition_limit:
-        raise fault(Code.TOO_COMPLEX, "the document repeats fields too often", cost=pairs)
 
 
 def _validation_problem(error: GraphQLError) -> Problem:

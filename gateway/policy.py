@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,14 +114,16 @@ def load_policy(folder: Path, model: Model) -> Policy:
     _read_list(folder / "recipients.yaml", ("name", "role", "purposes", "contact"))
     _read_list(folder / "retention.yaml", ("rule", "after", "period"))
     every_purpose: tuple[str | None, ...] = (None, *purposes)
-    grants = {(role, code): make_grants(role, code, lines) for role in ROLES for code in every_purpose}
+    grants: dict[tuple[str | None, str | None], Grants] = {
+        (role, code): make_grants(role, code, lines) for role in ROLES for code in every_purpose
+    }
     undesignated = make_grants("", None, UNDESIGNATED)
     return Policy(
         version=_version(folder),
         lines=frozenset(lines),
         purposes=purposes,
         notice=_read_notice(folder / "notice.yaml"),
-        _grants={**grants, **{(None, code): undesignated for code in every_purpose}},
+        _grants=grants | {(None, code): undesignated for code in every_purpose},
     )
 
 
@@ -141,7 +144,7 @@ def _read_lines(folder: Path, model: Model, purposes: frozenset[str]) -> list[Li
         found = [(number, _read_line(row, place)) for number, row, place in _rows(path)]
         if not found:
             raise PolicyError(f"{path}: the file is empty")
-        for (number, line), (_, following) in zip(found, found[1:], strict=False):
+        for (number, line), (_, following) in pairwise(found):
             if following < line:
                 raise PolicyError(f"{path}:{number + 1}: the lines are not sorted")
         for number, line in found:
@@ -209,9 +212,8 @@ def _check_complete(lines: Iterable[Line], model: Model) -> None:
         if line.coordinate in model.entities:
             wanted = (line.role, f"{line.coordinate}.id", Use.READ, line.purpose, line.rows)
             if wanted not in grants:
-                raise PolicyError(
-                    f"role `{line.role}` reads `{line.coordinate}` without `{line.coordinate}.id` on the same rows"
-                )
+                name = line.coordinate
+                raise PolicyError(f"role `{line.role}` reads `{name}` without `{name}.id` on the same rows")
 
 
 def _put_to_casbin(model_file: Path, lines: Iterable[Line]) -> None:

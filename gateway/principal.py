@@ -109,7 +109,9 @@ class SigningKey:
         try:
             loaded = serialization.load_pem_private_key(path.read_bytes(), None)
         except (OSError, ValueError, TypeError) as error:
-            raise StartError(f"signing key {path}: {type(error).__name__}: run `gateway token --new-key`") from error
+            raise StartError(
+                f"signing key {path}: {type(error).__name__}: run `gateway token --new-key`"
+            ) from error
         if not isinstance(loaded, Ed25519PrivateKey):
             raise StartError(f"signing key {path}: is no Ed25519 key")
         return cls(loaded)

@@ -125,9 +125,7 @@ def _unrestricted(table: FromClause, name: str) -> Condition:
     if name == "customer":
         return table.c.restricted_at.is_(None)
     customer = _other("customer")
-    return not_(
-        some(table, customer.c.id == table.c.customer_id, customer.c.restricted_at.is_not(None))
-    )
+    return not_(some(table, customer.c.id == table.c.customer_id, customer.c.restricted_at.is_not(None)))
 
 
 def _all(table: FromClause, name: str, _: Scope) -> RowAccess:

@@ -89,6 +89,6 @@ def _non_null_list(of: type) -> StrawberryAnnotation:
 def _type(name: str, description: str, fields: Mapping[str, tuple[StrawberryAnnotation, str]]) -> type:
     body: dict[str, Any] = {"__annotations__": dict.fromkeys(fields, "str | None")}
     body |= {field: strawberry.field(description=text) for field, (_, text) in fields.items()}
-    made = cast(type, strawberry.type(type(name, (), body), name=name, description=description))
+    made = strawberry.type(type(name, (), body), name=name, description=description)
     settle(made, {field: annotation for field, (annotation, _) in fields.items()})
     return made

@@ -44,5 +44,3 @@ class ConsentEvent(Node):
     notice_version: str | None = column("The privacy notice the person saw.")
     text_digest: str | None = column("SHA-256 of the text the person agreed to.")
     actor: str | None = column("Who recorded it.")
-
-

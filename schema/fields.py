@@ -1,4 +1,4 @@
-"""How a GraphQL field of an entity is filled from the tables: `column`, `computed`, `money`, `address`, `one`, `many`.
+"""How an entity's field is filled from the tables: `column`, `computed`, `money`, `address`, `one`, `many`.
 
 An entity class is a Strawberry type whose every field carries its source. The gateway's planner reads the
 sources; no resolver runs for them. "Add a field" is one line in `schema.tables` and one line here.
@@ -49,9 +49,7 @@ class Mask(Enum):
             case Mask.NAME:
                 shown = literal_column("'***'")
             case Mask.PHONE:
-                shown = literal_column("'***'").concat(
-                    func.right(_digits(value), literal_column("2"))
-                )
+                shown = literal_column("'***'").concat(func.right(_digits(value), literal_column("2")))
             case Mask.IBAN:
                 shown = literal_column("'***'").concat(func.right(value, literal_column("4")))
         return case((value.is_not(None), shown))

@@ -48,10 +48,8 @@ def make_input(name: str, description: str, texts: Mapping[str, str]) -> type:
     """A Strawberry input with one optional field per text; `settle` gives the fields their types."""
     body: dict[str, Any] = {"__annotations__": dict.fromkeys(map(_safe, texts), "str | None")}
     for field, text in texts.items():
-        body[_safe(field)] = strawberry.field(
-            name=_camel(field), description=text, default=strawberry.UNSET
-        )
-    return cast(type, strawberry.input(type(name, (), body), name=name, description=description))
+        body[_safe(field)] = strawberry.field(name=_camel(field), description=text, default=strawberry.UNSET)
+    return strawberry.input(type(name, (), body), name=name, description=description)
 
 
 def settle(made: type, types: Mapping[str, StrawberryAnnotation]) -> None:
@@ -142,7 +140,11 @@ class Inputs:
 
     @staticmethod
     def _make_where(name: str, declared: type) -> type:
-        texts = {"and": "All of these.", "or": "Any of these; an empty list matches nothing.", "not": "Not this."}
+        texts = {
+            "and": "All of these.",
+            "or": "Any of these; an empty list matches nothing.",
+            "not": "Not this.",
+        }
         for field in _fields(declared):
             source = field.metadata[SOURCE]
             if isinstance(source, ToOne | ToMany) or comparable_type(source, True) is not None:

@@ -90,7 +90,9 @@ def load_model() -> Model:
     graphql = cast(GraphQLSchema, cast(Any, schema)._schema)
     return Model(
         graphql=graphql,
-        entities=MappingProxyType({name: _entity(name, entities[name], graphql, entities) for name in entities}),
+        entities=MappingProxyType(
+            {name: _entity(name, entities[name], graphql, entities) for name in entities}
+        ),
         lookups={
             field: (lookup.target, {_camel(name): name for name in lookup.arguments})
             for field, lookup in LOOKUPS.items()

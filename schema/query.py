@@ -11,8 +11,8 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryList, StrawberryOptional
 
-from .fields import Many, Node
 from .connections import Connections
+from .fields import Many, Node
 from .inputs import optional
 
 
@@ -35,7 +35,9 @@ class Grant:
 
 @strawberry.type(description="Who is asking, and what they may do with the purpose they declared.")
 class Viewer:
-    role: str | None = strawberry.field(description="The role the caller acts in; null without a designation.")
+    role: str | None = strawberry.field(
+        description="The role the caller acts in; null without a designation."
+    )
     principal_id: strawberry.ID | None = strawberry.field(description="The caller's global id.")
     purposes: list[str] = strawberry.field(description="The purposes the caller's role may declare.")
     grants: list[Grant] = strawberry.field(description="What may be done, coordinate by coordinate.")
@@ -71,15 +73,21 @@ LISTS = {
 }
 
 
-@strawberry.type(description="What can be asked. Every field is gated for the caller, their role and their purpose.")
+@strawberry.type(
+    description="What can be asked. Every field is gated for the caller, their role and their purpose."
+)
 class Query:
     viewer: Viewer | None = strawberry.field(description="Who is asking.")
     privacy_notice: PrivacyNotice | None = strawberry.field(description="The privacy notice in force.")
-    node: Node | None = strawberry.field(description="The entity with this global id, if the caller may see it.")
+    node: Node | None = strawberry.field(
+        description="The entity with this global id, if the caller may see it."
+    )
     nodes: list[Node | None] | None = strawberry.field(
         description="The entities with these global ids, in this order; null where the caller sees none."
     )
-    customer: Many = strawberry.field(description="One customer by `id`, `number` or `email`; the newest of several.")
+    customer: Many = strawberry.field(
+        description="One customer by `id`, `number` or `email`; the newest of several."
+    )
     order: Many = strawberry.field(description="One order by `id` or `number`.")
     delivery: Many = strawberry.field(
         description="One delivery by `id`, `reference` or `trackingCode`; the newest of several."

@@ -12,7 +12,7 @@ from decimal import InvalidOperation
 from typing import NewType
 
 import strawberry
-from strawberry.schema.types.scalar import ScalarDefinition
+from strawberry.types.scalar import ScalarDefinition
 
 DateTime = NewType("DateTime", datetime)
 Decimal = NewType("Decimal", PythonDecimal)

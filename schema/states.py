@@ -7,30 +7,26 @@ from enum import Enum
 import strawberry
 
 
-def _described(description: str) -> dict[str, str]:
-    return {"description": description}
-
-
-@strawberry.enum(**_described("What the register may do with a customer's data at present."))
+@strawberry.enum(description="What the register may do with a customer's data at present.")
 class CustomerStatus(Enum):
     ACTIVE = "ACTIVE"
     RESTRICTED = "RESTRICTED"
     ERASED = "ERASED"
 
 
-@strawberry.enum(**_described("What a person decided about the newsletter at one moment."))
+@strawberry.enum(description="What a person decided about the newsletter at one moment.")
 class ConsentState(Enum):
     GIVEN = "GIVEN"
     REFUSED = "REFUSED"
     WITHDRAWN = "WITHDRAWN"
 
 
-@strawberry.enum(**_described("What the consent is about."))
+@strawberry.enum(description="What the consent is about.")
 class ConsentPurpose(Enum):
     NEWSLETTER = "NEWSLETTER"
 
 
-@strawberry.enum(**_described("How far an order has come; CANCELLED is possible before SHIPPED."))
+@strawberry.enum(description="How far an order has come; CANCELLED is possible before SHIPPED.")
 class OrderStatus(Enum):
     PLACED = "PLACED"
     PAID = "PAID"
@@ -41,7 +37,7 @@ class OrderStatus(Enum):
     CANCELLED = "CANCELLED"
 
 
-@strawberry.enum(**_described("How an order is paid."))
+@strawberry.enum(description="How an order is paid.")
 class PaymentMethod(Enum):
     CARD = "CARD"
     BANK_TRANSFER = "BANK_TRANSFER"
@@ -49,7 +45,7 @@ class PaymentMethod(Enum):
     MOBILE = "MOBILE"
 
 
-@strawberry.enum(**_described("How far the payment of an order has come."))
+@strawberry.enum(description="How far the payment of an order has come.")
 class PaymentStatus(Enum):
     PENDING = "PENDING"
     AUTHORISED = "AUTHORISED"
@@ -58,7 +54,7 @@ class PaymentStatus(Enum):
     FAILED = "FAILED"
 
 
-@strawberry.enum(**_described("How far a delivery has come, its side states included."))
+@strawberry.enum(description="How far a delivery has come, its side states included.")
 class DeliveryStatus(Enum):
     PLANNED = "PLANNED"
     READY = "READY"
@@ -76,7 +72,7 @@ class DeliveryStatus(Enum):
     LOST = "LOST"
 
 
-@strawberry.enum(**_described("Why goods come back."))
+@strawberry.enum(description="Why goods come back.")
 class ReturnKind(Enum):
     WITHDRAWAL = "WITHDRAWAL"
     DEFECT = "DEFECT"
@@ -84,7 +80,7 @@ class ReturnKind(Enum):
     UNDELIVERED = "UNDELIVERED"
 
 
-@strawberry.enum(**_described("How far a return has come."))
+@strawberry.enum(description="How far a return has come.")
 class ReturnStatus(Enum):
     REQUESTED = "REQUESTED"
     AWAITING_GOODS = "AWAITING_GOODS"
@@ -95,7 +91,7 @@ class ReturnStatus(Enum):
     REJECTED = "REJECTED"
 
 
-@strawberry.enum(**_described("The reason a customer may give for a return; none is needed to withdraw."))
+@strawberry.enum(description="The reason a customer may give for a return; none is needed to withdraw.")
 class ReturnReason(Enum):
     CHANGED_MIND = "CHANGED_MIND"
     WRONG_SIZE = "WRONG_SIZE"

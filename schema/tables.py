@@ -61,9 +61,7 @@ def column(kind: TypeEngine[Any], tag: Tag, *constraints: Any, null: bool = Fals
 
 def primary_key() -> Any:
     """A UUIDv7: random to outsiders, ordered by creation (RFC 9562, section 5.7)."""
-    return Field(
-        default_factory=uuid7, sa_column=Column(Uuid(), primary_key=True, info={"tag": TECHNICAL})
-    )
+    return Field(default_factory=uuid7, sa_column=Column(Uuid(), primary_key=True, info={"tag": TECHNICAL}))
 
 
 def version() -> Any:

@@ -56,7 +56,9 @@ def delivery(category: str, retention: str = "R-DELIVERY", source: str = "checko
     return Personal(category, "b", DELIVERY_PURPOSES, retention, source)
 
 
-def returned(category: str, retention: str = "R-CLAIM", source: str = "customer, staff on behalf") -> Personal:
+def returned(
+    category: str, retention: str = "R-CLAIM", source: str = "customer, staff on behalf"
+) -> Personal:
     """A datum of a return."""
     return Personal(category, "b", RETURN_PURPOSES, retention, source)
 

@@ -24,7 +24,7 @@ def _owner_url() -> Iterator[str]:
     if given:
         yield given
         return
-    with tempfile.TemporaryDirectory(prefix="gateway-tests-", dir="/tmp") as folder:  # noqa: S108  # short path
+    with tempfile.TemporaryDirectory(prefix="gateway-tests-", dir="/tmp") as folder:  # short path
         Path(folder).chmod(0o755)
         with running(Path(folder) / "data") as server:
             yield server.owner_url

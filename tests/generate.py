@@ -322,6 +322,8 @@ class Choice:
                 return text.replace("+00:00", "Z")
             case Decimal():
                 return self._of([f"{value:.2f}", f"{value:.4f}", f"{value:.0f}", int(value)])
+            case None if kind.name == "ID":
+                return global_id(type_name, ABSENT_ID)
             case None:
                 return ABSENT[kind.name]
             case _:
@@ -334,5 +336,4 @@ ABSENT: Mapping[str, Any] = {
     "Decimal": "9.99",
     "Boolean": True,
     "DateTime": "2025-01-31T12:00:00Z",
-    "ID": global_id("Customer", ABSENT_ID),
 }

@@ -87,7 +87,7 @@ def connection(reader: Reader, target: str, rows: Any, arguments: dict[str, Any]
 
 
 LIGHT = settings(
-    max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

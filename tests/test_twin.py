@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.generate import operations
@@ -49,17 +49,21 @@ def refusals(body: dict[str, Any]) -> list[Entry]:
     return [(each["code"], each.get("coordinate"), each.get("use")) for each in extensions]
 
 
-def agree(status: int, body: dict[str, Any], twin: Expected) -> None:
-    """Asserts that the gateway's answer is the twin's."""
-    assert status == 200
-    found = refusals(body)
-    assert len(found) == len(set(found)), "a refusal is reported twice"
-    assert twin.refused - twin.perhaps <= set(found) <= twin.refused
-    assert body["data"] == twin.data
-    assert json.dumps(body["data"]) == json.dumps(twin.data), "the keys of an object are in another order"
+def differences(status: int, body: dict[str, Any], twin: Expected) -> list[str]:
+    """In what the gateway's answer is not the twin's."""
+    found, data = refusals(body), body.get("data")
     withheld = body.get("extensions", {}).get("withheld", [])
-    assert withheld == sorted(set(withheld))
-    assert set(twin.withheld) - twin.perhaps_withheld <= set(withheld) <= set(twin.withheld)
+    sure_withheld = set(twin.withheld) - twin.perhaps_withheld
+    same = {
+        f"the status is {status}": status == 200,
+        f"errors: {body.get('errors')}": twin.refused - twin.perhaps <= set(found) <= twin.refused,
+        "a refusal is reported twice": len(found) == len(set(found)),
+        "the data": data == twin.data,
+        "the order of keys": data != twin.data or json.dumps(data) == json.dumps(twin.data),
+        f"withheld: {withheld}": sure_withheld <= set(withheld) <= set(twin.withheld),
+        "`withheld` is not sorted": withheld == sorted(set(withheld)),
+    }
+    return [difference for difference, is_same in same.items() if not is_same]
 
 
 def agree_on(world: Any, name: str, purpose: str | None, operation: tuple[str, dict[str, Any], Any]) -> None:
@@ -67,10 +71,13 @@ def agree_on(world: Any, name: str, purpose: str | None, operation: tuple[str, d
     document, variables, operation_name = operation
     asker = asker_of(world, name, purpose)
     twin = expected(world.rows(), asker, world.now, document, variables, operation_name)
-    note(f"{name} for {purpose}: {document}\nvariables {json.dumps(variables)}\nthe twin says {twin}")
     status, body = world.ask(name, document, variables, purpose=purpose, operation_name=operation_name)
-    note(f"the gateway says {status} {body}")
-    agree(status, body, twin)
+    assert differences(status, body, twin) == [], (
+        f"{name} for {purpose} asks\n{document}\nwith {json.dumps(variables)}\n"
+        f"the gateway says {json.dumps(body)}\nthe twin says {json.dumps(twin.data)}\n"
+        f"refused {sorted(map(str, twin.refused))}, perhaps {sorted(map(str, twin.perhaps))}\n"
+        f"withheld {twin.withheld}, perhaps {sorted(twin.perhaps_withheld)}"
+    )
 
 
 @TWIN

@@ -98,7 +98,8 @@ class World:
     def data(self, name: str, document: str, variables: Any = None, purpose: str | None = None) -> Any:
         """The data of an answer without refusals."""
         status, body = self.ask(name, document, variables, purpose)
-        assert status == 200 and "errors" not in body, body
+        assert status == 200, body
+        assert "errors" not in body, body
         return body["data"]
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:

@@ -17,7 +17,8 @@ import asyncpg
 from schema.scalars import global_id
 
 from ..config import Settings
-from ..principal import SigningKey, new_partner_token, partner_token_hash
+from ..issue import PartnerHolder, keep_partner_token
+from ..principal import SigningKey, new_partner_token
 
 TOKEN_LIFETIME = timedelta(days=7)
 DESIGNATION_LIFETIME = timedelta(days=360)
@@ -49,7 +50,7 @@ class DemoPrincipal:
 async def ensure_principals(
     url: str, settings: Settings, key: SigningKey, secret: bytes, now: datetime
 ) -> list[DemoPrincipal]:
-    """Every principal of the demo; `url` is the owner's. Running it again changes nothing that still holds."""
+    """Every principal of the demo, as the owner; running it again changes nothing that still holds."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
@@ -81,15 +82,14 @@ def _employee_id(name: str) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_URL, f"https://store.example/employees/{name}")
 
 
-async def _staff(
-    connection: Any, settings: Settings, key: SigningKey, now: datetime
-) -> list[DemoPrincipal]:
+async def _staff(connection: Any, settings: Settings, key: SigningKey, now: datetime) -> list[DemoPrincipal]:
     found = []
     names = ["register-admin", *(name for name in STAFF if name != "register-admin"), "undesignated"]
     for name in names:
         employee = _employee_id(name)
         await connection.execute(
-            "INSERT INTO employee (id, name, work_email, active) VALUES ($1, $2, $3, true) ON CONFLICT DO NOTHING",
+            "INSERT INTO employee (id, name, work_email, active) VALUES ($1, $2, $3, true)"
+            " ON CONFLICT DO NOTHING",
             employee,
             f"Demo {name}",
             f"{name}@store.example",
@@ -98,7 +98,9 @@ async def _staff(
             await _designate(connection, name, employee, now)
         token = key.sign("employee", employee, settings, now=now, lifetime=TOKEN_LIFETIME)
         found.append(DemoPrincipal(name, STAFF.get(name), _bearer(token)))
-    return sorted(found, key=lambda principal: names.index(principal.name) if principal.name != "support" else -1)
+    return sorted(
+        found, key=lambda principal: names.index(principal.name) if principal.name != "support" else -1
+    )
 
 
 async def _designate(connection: Any, name: str, employee: uuid.UUID, now: datetime) -> None:
@@ -141,16 +143,12 @@ async def _partner_token(
     period = int(now.timestamp() // PARTNER_PERIOD.total_seconds())
     token = new_partner_token(hmac.digest(secret, f"{name} {period}".encode(), hashlib.sha256))
     begins = datetime.fromtimestamp(period * PARTNER_PERIOD.total_seconds(), now.tzinfo)
-    await connection.execute(
-        "INSERT INTO partner_token (id, partner, kind, carrier_id, prefix, hash, issued_by, created_at, expires_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, 'demo', $7, $8) ON CONFLICT (hash) DO NOTHING",
-        uuid.uuid4(),
-        partner,
-        "NEWSLETTER" if carrier is None else "CARRIER",
-        carrier,
-        token[:12],
-        partner_token_hash(token),
-        begins,
-        begins + 2 * PARTNER_PERIOD,
+    await keep_partner_token(
+        connection,
+        token,
+        PartnerHolder(partner, carrier),
+        issued_by="demo",
+        now=begins,
+        lifetime=2 * PARTNER_PERIOD,
     )
     return token

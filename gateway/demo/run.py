@@ -84,13 +84,13 @@ def _bound(port: int) -> Iterator[socket.socket]:
         try:
             listener.bind((HOST, port))
         except OSError as error:
-            raise StartError(f"port {port} cannot be used ({error.strerror}): choose another with `--port`") from error
+            raise StartError(
+                f"port {port} cannot be used ({error.strerror}): choose another with `--port`"
+            ) from error
         yield listener
 
 
-def _prepare(
-    demo: Demo, server: EmbeddedServer, console: Console
-) -> tuple[Settings, list[DemoPrincipal]]:
+def _prepare(demo: Demo, server: EmbeddedServer, console: Console) -> tuple[Settings, list[DemoPrincipal]]:
     migrate(server.owner_url)
     key_file = demo.data_dir / "signing-key.pem"
     key = SigningKey.load(key_file) if key_file.exists() else SigningKey.create(key_file)
@@ -113,7 +113,9 @@ def demo_settings(url: str, key_file: Path, public_url: str) -> Settings:
 async def _is_seeded(url: str) -> bool:
     connection = await asyncpg.connect(url)
     try:
-        found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM setting WHERE name = 'demo.seed')")
+        found: bool = await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM setting WHERE name = 'demo.seed')"
+        )
     finally:
         await connection.close()
     return found
@@ -178,7 +180,8 @@ def _announce(console: Console, url: str, principals: list[DemoPrincipal]) -> No
         token = next(one for one in principals if one.name == name).headers["Authorization"]
         extra = f" -H '{header}'" if header else ""
         body = json.dumps({"query": query})
-        command = f"curl -s {url} -H 'Authorization: {token}'{extra} -H 'Content-Type: application/json' -d '{body}'"
+        headers = f"-H 'Authorization: {token}'{extra} -H 'Content-Type: application/json'"
+        command = f"curl -s {url} {headers} -d '{body}'"
         console.print(f"\n# as {name}", highlight=False)
         console.print(command, soft_wrap=True, highlight=False, markup=False)
     console.print(f"\nserving {url} (Ctrl-C stops the server and its database)", highlight=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -24,9 +25,9 @@ from gateway.demo.scene import Scene
 from gateway.errors import StartError
 
 FEWEST_CUSTOMERS = 30
-BATCH = 1_000  # customers copied at once, with about 50,000 rows
-TURN = 5  # customers made between two looks at the connection, in some 4 ms
-STEP = 100  # customers between two calls of `progress`
+BATCH = 1_000  # customers copied at once, in about 26,000 rows
+TURN = 5  # customers made between two looks at the connection, in some 2 ms
+REPORT_SECONDS = 0.25  # between two calls of `progress`
 # In the order of their foreign keys.
 TABLES = (
     *("carrier", "carrier_service", "customer", "consent_event", "orders", "order_line"),
@@ -41,20 +42,44 @@ WHERE schemaname = 'public' AND tablename = ANY ($1) AND NOT EXISTS (
 ORDER BY indexname
 """
 
-Progress = Callable[[int, int], None]
+
+@dataclass(slots=True)
+class Work:
+    """What to make, and how many of the customers are made."""
+
+    customers: int
+    seed: int
+    now: datetime
+    done: int = 0
 
 
-async def seed(url: str, *, customers: int, seed: int, now: datetime, progress: Progress) -> None:
+async def seed(
+    url: str, *, customers: int, seed: int, now: datetime, progress: Callable[[int, int], None]
+) -> None:
     """Fills the database in one transaction: a crash leaves it empty.
 
     `progress` is called with the customers done and the total, at least twice a second. The table `setting`
-    records `demo.seed`, `demo.customers` and the ids `demo.customer` and `demo.customer-2`, the two customers
-    whose names `gateway demo` prints.
+    records `demo.seed`, `demo.customers`, and as `demo.customer` and `demo.customer-2` the ids of the two
+    customers that `gateway demo` prints.
 
     Raises `StartError`.
     """
     if customers < FEWEST_CUSTOMERS:
         raise StartError(f"the demo data needs at least {FEWEST_CUSTOMERS} customers")
+    work = Work(customers, seed, now)
+    progress(0, customers)
+    running = asyncio.create_task(_seed(url, work))
+    try:
+        while not (await asyncio.wait({running}, timeout=REPORT_SECONDS))[0]:
+            progress(work.done, customers)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    running.result()
+    progress(customers, customers)
+
+
+async def _seed(url: str, work: Work) -> None:
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
@@ -62,14 +87,12 @@ async def seed(url: str, *, customers: int, seed: int, now: datetime, progress: 
             indexes = await connection.fetch(INDEXES, TABLES)
             for index in indexes:
                 await connection.execute(f'DROP INDEX public."{index["indexname"]}"')
-            await _fill(connection, _scene(seed, now), customers, seed, progress)
+            await _fill(connection, work)
             # PERF: made afterwards, the indexes take 6 s; kept up to date row by row they take 26 s.
             for index in indexes:
                 await connection.execute(index["indexdef"])
-                progress(customers, customers)
         for table in TABLES:
             await connection.execute(f"ANALYZE public.{table}")
-            progress(customers, customers)
     finally:
         await connection.close()
 
@@ -82,31 +105,25 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         await connection.execute("SET LOCAL session_replication_role = replica")
 
 
-def _scene(seed: int, now: datetime) -> Scene:
-    draw, rows = Draw(seed, now), Rows()
-    return Scene(draw, People(draw, seed), add_carriers(draw, rows), rows)
-
-
-async def _fill(
-    connection: asyncpg.Connection, scene: Scene, customers: int, seed: int, progress: Progress
-) -> None:
+async def _fill(connection: asyncpg.Connection, work: Work) -> None:
     """Makes the rows and copies them.
 
     # PERF: the server takes in a batch while the next is made, in turns of one thread. A second thread gains
     # nothing: the two wait for each other's interpreter lock.
     """
-    register = Register(scene, customers)
+    draw, rows = Draw(work.seed, work.now), Rows()
+    scene = Scene(draw, People(draw, work.seed), add_carriers(draw, rows), rows)
+    register = Register(scene, work.customers)
     printed = [UUID(register.add_customer(number)) for number in (1, 2)]
-    _add_settings(scene.rows, seed, customers, printed)
+    _add_settings(rows, work, printed)
     copying = asyncio.create_task(_copy(connection, Rows()))
     try:
-        for number in range(3, customers + 1):
+        for number in range(3, work.customers + 1):
             register.add_customer(number)
+            work.done = number
             if number % TURN == 0:
                 await asyncio.sleep(0)
-            if number % STEP == 0 or number == customers:
-                progress(number, customers)
-            if number % BATCH == 0 or number == customers:
+            if number % BATCH == 0 or number == work.customers:
                 await copying
                 copying = asyncio.create_task(_copy(connection, scene.rows))
                 scene.rows = Rows()
@@ -114,10 +131,10 @@ async def _fill(
         await copying
 
 
-def _add_settings(rows: Rows, seed: int, customers: int, printed: list[UUID]) -> None:
+def _add_settings(rows: Rows, work: Work, printed: list[UUID]) -> None:
     values = {
-        "demo.seed": seed,
-        "demo.customers": customers,
+        "demo.seed": work.seed,
+        "demo.customers": work.customers,
         "demo.customer": printed[0],
         "demo.customer-2": printed[1],
     }

@@ -148,6 +148,6 @@ def _entry(tree: Tree, kind: Kind, location: Location | None) -> Given | FromVar
 
 def _source(leaf: Leaf, kind: Kind) -> Given | FromVariable:
     # An enum's text is looked at when planning, so that the variable's member need not be translated later.
-    if leaf.variable is None or kind is Kind.ENUM and not isinstance(leaf.value, list):
+    if leaf.variable is None or (kind is Kind.ENUM and not isinstance(leaf.value, list)):
         return Given(literal(leaf, kind))
     return leaf.variable

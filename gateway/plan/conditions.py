@@ -49,7 +49,9 @@ class Conditions:
             if len(named) != 1:
                 raise fault(Code.BAD_VARIABLE, "each entry of `orderBy` names one field", self.location)
             name, direction = named[0]
-            if self.judge.sorting(entity.fields[name], self.path, self.location) and isinstance(direction, Leaf):
+            if self.judge.sorting(entity.fields[name], self.path, self.location) and isinstance(
+                direction, Leaf
+            ):
                 keys.append(SortKey(entity.fields[name], literal(direction, Kind.ENUM) == "DESC"))
         return tuple(keys)
 

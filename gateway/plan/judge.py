@@ -43,7 +43,7 @@ class Judge:
     def target(
         self, entity: Entity, through: str, path: Path, location: Location | None
     ) -> frozenset[str] | None:
-        """The rules of an entity's rows; None where the type is refused, as the coordinate that leads to it."""
+        """The rules of an entity's rows; None where the type is refused, as the field that leads to it."""
         match self.grants.type_access(entity.name):
             case Rows(rules):
                 return rules

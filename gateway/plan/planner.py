@@ -124,14 +124,15 @@ class Planner:
         keys = value.read(self.variables)
         if isinstance(keys, list) and len(keys) > self.settings.page_limit:
             raise fault(Code.BAD_PAGE, f"`ids` takes at most {self.settings.page_limit}", location)
-        names = frozenset(value.type_names(self.variables))
-        records = []
-        for name in sorted(names):
-            entity = self.model.entities[name]
-            rules = self.judge.target(entity, f"Query.{nodes[0].name.value}", path, location)
-            if rules is not None:
-                records.append(self._record(entity, rules, nodes, below))
-        return value, tuple(records) if len(records) == len(names) else None
+        entities = [self.model.entities[name] for name in sorted(set(value.type_names(self.variables)))]
+        field = f"Query.{nodes[0].name.value}"
+        accesses = [self.judge.target(entity, field, path, location) for entity in entities]
+        if any(rules is None for rules in accesses):
+            return value, None
+        return value, tuple(
+            self._record(entity, rules, nodes, below)
+            for entity, rules in zip(entities, accesses, strict=True)
+        )
 
     # ------------------------------------------------------------ records
 
@@ -256,7 +257,12 @@ class Planner:
         return PageInfo(
             key,
             tuple(
-                (name, Constant(name, "PageInfo") if below[0].name.value == "__typename" else PageField(below[0].name.value))
+                (
+                    name,
+                    Constant(name, "PageInfo")
+                    if below[0].name.value == "__typename"
+                    else PageField(below[0].name.value),
+                )
                 for name, below in fields.items()
             ),
         )
@@ -286,5 +292,3 @@ class Planner:
 
 def _cursor(tree: Tree, location: Location | None, reading: Reading) -> Operand | None:
     return None if tree is None else operand(tree, Kind.STRING, location, reading)
-
-

@@ -253,7 +253,7 @@ ConnectionItem = Nodes | Edges | PageInfo | TotalCount | Constant
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A list of an entity's rows: whose rows exist, which are wanted, in which order, which page, what of it."""
+    """A list of an entity's rows: which exist, which are wanted, in which order, which page, what of it."""
 
     entity: Entity
     rules: frozenset[str] | None

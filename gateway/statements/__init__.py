@@ -50,7 +50,8 @@ def compile_plan(plan: Plan) -> Statement | NoStatement:
     body = func.convert_to(cast(builder.whole(plan), Text()), literal_column("'UTF8'"))
     query = select(body.label("body"))
     if builder.cursors:
-        query = query.add_columns(array([seen for _, seen in builder.cursors], type_=Boolean()).label("cursors"))
+        seen_rows: Any = [seen for _, seen in builder.cursors]
+        query = query.add_columns(array(seen_rows, type_=Boolean()).label("cursors"))
     compiled: Any = query.compile(dialect=_dialect())
     # INVARIANT: every parameter is a value of the caller's or one that `gateway.answer` names.
     parameters = tuple(builder.reads.get(name, name) for name in compiled.positiontup or ())
@@ -61,5 +62,5 @@ def compile_plan(plan: Plan) -> Statement | NoStatement:
 
 
 @cache
-def _dialect() -> asyncpg.PGDialect_asyncpg:
-    return asyncpg.dialect()
+def _dialect() -> Any:
+    return asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped

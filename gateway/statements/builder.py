@@ -121,7 +121,9 @@ class Builder:
     def _nodes(self, root: NodesRoot) -> Expression:
         keys = self.bind(root.operand, ARRAY(Uuid()))
         types = self._bind(root.operand.type_names, ARRAY(Text()))
-        wanted = func.unnest(keys, types).table_valued("key", "type", with_ordinality="place").render_derived()
+        wanted = (
+            func.unnest(keys, types).table_valued("key", "type", with_ordinality="place").render_derived()
+        )
         choices = [
             (wanted.c.type == text_literal(record.entity.name), self._by_id(record, wanted.c.key, (wanted,)))
             for record in root.records
@@ -166,9 +168,7 @@ class Builder:
         """The keys of a record and their values on a row."""
         return [(item.key, self._item(record, item, row, (*outer, row))) for item in record.items]
 
-    def _item(
-        self, record: Record, item: Item, row: FromClause, outer: tuple[FromClause, ...]
-    ) -> Expression:
+    def _item(self, record: Record, item: Item, row: FromClause, outer: tuple[FromClause, ...]) -> Expression:
         match item:
             case Constant(_, None):
                 return json_null()

@@ -130,7 +130,7 @@ def _related(condition: Related, row: FromClause, binder: Binder, scope: Scope) 
 
 
 def sort_columns(order: Sequence[SortKey], row: FromClause, *, backward: bool) -> list[ColumnElement[Any]]:
-    """`ORDER BY`, ties by id, newest first; ascending puts nulls last, descending first, as PostgreSQL does."""
+    """`ORDER BY`, ties by id, newest first; nulls are largest, as PostgreSQL has them."""
     keys = [(compared_value(key.field, row), key.descending) for key in order] + [(row.c.id, True)]
     return [value.desc() if descending is not backward else value.asc() for value, descending in keys]
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal_column,
     not_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
@@ -47,14 +48,12 @@ Outer = tuple[FromClause, ...]
 Parent = tuple[str, ColumnElement[Any]] | None
 
 
-def connection_value(
-    builder: Builder, connection: Connection, parent: Parent, outer: Outer
-) -> Expression:
-    """The JSON of a connection; `parent` is the column of its rows that holds the parent's id, and that id."""
+def connection_value(builder: Builder, connection: Connection, parent: Parent, outer: Outer) -> Expression:
+    """The JSON of a connection; `parent` is the column that holds the parent's id, and that id."""
     listing = _Listing(builder, connection, parent, outer)
     counted = [item for item in connection.items if isinstance(item, Edges | PageInfo)]
     lists = [item for item in connection.items if isinstance(item, Nodes)]
-    if counted or connection.page.backward or len(lists) > 1:
+    if counted or (lists and connection.page.backward) or len(lists) > 1:
         return listing.paged()
     return small_object([(item.key, listing.direct(item)) for item in connection.items])
 
@@ -90,7 +89,8 @@ class _Listing:
         """The whole connection from the keys of its page and one more."""
         keys = self._keys()
         row = self._new_row()
-        source = select().select_from(keys.join(row, row.c.id == keys.c.id))
+        # `HAVING true` makes it one row, also where no part of it is an aggregate.
+        source = select().select_from(keys.join(row, row.c.id == keys.c.id)).having(true())
         pairs = [(item.key, self._part(item, keys, row)) for item in self.connection.items]
         return object_of(source.add_columns(small_object(pairs)), *self.outer)
 
@@ -134,9 +134,7 @@ class _Listing:
         key = builder.bind(operand, Uuid())
         row = self._new_row()
         seen = visible(connection.cursor_rules, connection.entity, row, builder.scope)
-        builder.cursor_exists(
-            operand, exists(select(literal_column("1")).where(row.c.id == key, *seen))
-        )
+        builder.cursor_exists(operand, exists(select(literal_column("1")).where(row.c.id == key, *seen)))
         return key
 
     # ------------------------------------------------------------ parts

@@ -40,7 +40,7 @@ MOST_PAIRS = 50
 def text_literal(text: str) -> Expression:
     """A constant text: names of types and fields only, never a caller's value."""
     escaped = text.replace("'", "''")
-    return literal_column(f"'{escaped}'", Text())
+    return literal_column(f"'{escaped}'::text", Text())
 
 
 def json_null() -> Expression:

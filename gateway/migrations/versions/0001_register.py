@@ -111,7 +111,7 @@ def belongs_to(parent: str, column: str) -> sa.ForeignKeyConstraint:
 
 
 def index(name: str, table: str, *columns: str, where: str | None = None) -> None:
-    options = {} if where is None else {"postgresql_where": sa.text(where)}
+    options: dict[str, Any] = {} if where is None else {"postgresql_where": sa.text(where)}
     keys = [sa.text(column) if " " in column else column for column in columns]
     op.create_index(name, table, keys, **options)
 

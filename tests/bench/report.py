@@ -1,0 +1,226 @@
+"""The report: what was measured on which machine, and what the numbers say."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from .cells import Answer, Cell
+from .load import Measure
+from .parts import Parts, Times
+from .servers import Cores
+from .workloads import Workload
+
+LEAST_RATIO = 0.8
+MOST_PLANNING_MS = 20.0
+TITLE = """# The gateway beside an endpoint written by hand
+
+Both are one uvicorn worker on the same database, with the same pool. The endpoint knows four operations
+beforehand and runs one hand-written statement each (`hand_written.py`); the gateway has never seen them and
+judges every field. Before anything is timed, both must answer every request with the same data. They are then
+measured in turn, cell by cell and round by round, so that a ratio compares neighbours in time; each number is
+the median of its rounds."""
+REPEAT = """```
+pip install -e '.[embedded,test]'
+python -m tests.bench{options}
+```"""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that was measured, and how."""
+
+    customers: int
+    seconds: float
+    rounds: int
+    clients: tuple[int, ...]
+    postgres: str
+    is_embedded: bool
+    cores: Cores | None
+    workloads: tuple[Workload, ...]
+    answers: dict[str, Answer]
+    cells: tuple[Cell, ...]
+    parts: Parts
+
+    def as_json(self) -> dict[str, Any]:
+        """The numbers, for programs."""
+        return {
+            "customers": self.customers,
+            "postgres": self.postgres,
+            "answers": {name: asdict(answer) for name, answer in self.answers.items()},
+            "cells": [{**asdict(cell), "ratio": cell.ratio} for cell in self.cells],
+            "parts": asdict(self.parts),
+        }
+
+
+def written(findings: Findings) -> str:
+    """The report in Markdown."""
+    parts = [
+        TITLE,
+        "## What the numbers say",
+        "\n".join(f"- {line}" for line in _said(findings)),
+        "## Machine",
+        _machine(findings),
+        "## To repeat it",
+        REPEAT.format(options=_options(findings)),
+        "## Requests",
+        *(_workload(findings, workload) for workload in findings.workloads),
+        "## New operations",
+        _planning(findings.parts),
+        "## Single steps",
+        _steps(findings),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _said(findings: Findings) -> Iterable[str]:
+    cells, parts = findings.cells, findings.parts
+    met = [cell for cell in cells if cell.ratio >= LEAST_RATIO]
+    worst, best = min(cells, key=lambda cell: cell.ratio), max(cells, key=lambda cell: cell.ratio)
+    yield (
+        f"The target of at least {LEAST_RATIO} of the endpoint's requests a second is"
+        f" {_met(len(met) == len(cells))}: {len(met)} of {len(cells)} cells reach it. The lowest is"
+        f" {worst.ratio:.2f} ({_name(worst)}), the highest {best.ratio:.2f} ({_name(best)})."
+    )
+    for cell in cells:
+        if cell.ratio < LEAST_RATIO:
+            yield f"Not met: {_name(cell)}, {cell.ratio:.2f}."
+    yield (
+        f"The target of less than {MOST_PLANNING_MS:.0f} ms to plan a new operation is"
+        f" {_met(parts.planning.largest_ms < MOST_PLANNING_MS)}: {_times(parts.planning)}."
+        f" The very first of a worker took {parts.first_ms:.0f} ms."
+    )
+    known, share = max(parts.identify_us.values()), _share(findings)
+    yield f"Knowing the caller takes {known:.0f} µs at most, {share:.0%} of a request of W1 at full load."
+    yield (
+        "The ratio of a cell varies: at the median cell, its lowest and its highest round lie"
+        f" {_spread(cells):.0%} of it apart."
+    )
+
+
+def _met(is_met: bool) -> str:
+    return "met" if is_met else "**not met**"
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.workload} at {cell.clients} client{'s' if cell.clients > 1 else ''}"
+
+
+def _share(findings: Findings) -> float:
+    """The largest time to know a caller, of the shortest time the gateway spends on a request of W1."""
+    fastest = max(_rate(cell.gateway) for cell in findings.cells if cell.workload == "W1")
+    return max(findings.parts.identify_us.values()) * fastest / 1e6
+
+
+def _spread(cells: Sequence[Cell]) -> float:
+    return median((max(cell.ratios) - min(cell.ratios)) / cell.ratio for cell in cells)
+
+
+def _machine(findings: Findings) -> str:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    where = "the embedded one" if findings.is_embedded else "a given server"
+    if findings.cores is None:
+        pinned = "Nothing was pinned to a core."
+    elif findings.is_embedded:
+        pinned = "The servers ran on one core, PostgreSQL and the load on another."
+    else:
+        pinned = "The servers ran on one core, the load on another."
+    return (
+        f"{cores} cores ({platform.machine()}), Python {platform.python_version()}, PostgreSQL"
+        f" {findings.postgres} ({where}), {findings.customers:,} customers. {pinned}"
+        f" {findings.rounds} rounds of {findings.seconds:g} s a cell."
+    )
+
+
+def _options(findings: Findings) -> str:
+    clients = ",".join(str(count) for count in findings.clients)
+    given = f" --customers {findings.customers} --seconds {findings.seconds:g} --rounds {findings.rounds}"
+    return f"{given} --clients {clients}{'' if findings.is_embedded else ' --database-url …'}"
+
+
+def _workload(findings: Findings, workload: Workload) -> str:
+    answer = findings.answers[workload.name]
+    rows = [_row(cell) for cell in findings.cells if cell.workload == workload.name]
+    head = (
+        "clients",
+        "gateway, requests/s",
+        "by hand",
+        "ratio (lowest to highest)",
+        "gateway p50 / p99, ms",
+        "by hand",
+        "target",
+    )
+    return (
+        f"### {workload.name}, {workload.title}\n\n"
+        f"{answer.leaves:,} leaves, {answer.size:,} bytes of data, {_callers(workload)}.\n\n"
+        f"```graphql\n{workload.document}\n```\n\n{_table(head, rows)}"
+    )
+
+
+def _callers(workload: Workload) -> str:
+    return "one caller" if len(workload.calls) == 1 else f"{len(workload.calls)} callers in turn"
+
+
+def _row(cell: Cell) -> tuple[str, ...]:
+    return (
+        str(cell.clients),
+        f"{_rate(cell.gateway):,.0f}",
+        f"{_rate(cell.hand_written):,.0f}",
+        f"**{cell.ratio:.2f}** ({min(cell.ratios):.2f} to {max(cell.ratios):.2f})",
+        _latency(cell.gateway),
+        _latency(cell.hand_written),
+        _met(cell.ratio >= LEAST_RATIO),
+    )
+
+
+def _rate(measures: Sequence[Measure]) -> float:
+    return median(measure.per_second for measure in measures)
+
+
+def _latency(measures: Sequence[Measure]) -> str:
+    p50, p99 = median(one.median_ms for one in measures), median(one.p99_ms for one in measures)
+    return f"{p50:.2f} / {p99:.2f}"
+
+
+def _planning(parts: Parts) -> str:
+    rows = [
+        ("parse, validate, plan and compile", parts.planning),
+        ("the same and PostgreSQL's `PREPARE`", parts.prepared),
+        ("compile alone", parts.compiling),
+        ("compile alone, every table alias made anew", parts.compiling_new_aliases),
+    ]
+    each = parts.planning.samples // parts.operations
+    text = (
+        f"{parts.operations} operations as clients of seven roles write them, each {each} times under a new"
+        " alias, so that no cache knows the text. A worker does this once for each operation."
+    )
+    head = ("step", "median, ms", "largest, ms")
+    return f"{text}\n\n" + _table(
+        head, [(name, f"{times.median_ms:.2f}", f"{times.largest_ms:.2f}") for name, times in rows]
+    )
+
+
+def _times(times: Times) -> str:
+    return f"median {times.median_ms:.1f} ms, largest {times.largest_ms:.1f} ms of {times.samples} samples"
+
+
+def _steps(findings: Findings) -> str:
+    parts = findings.parts
+    known = [
+        (f"know a caller seen before: {name}", f"{took:.1f} µs") for name, took in parts.identify_us.items()
+    ]
+    lists = [
+        (f"a list of 100 customers, 9 values each: {way}", f"{took:.2f} ms")
+        for way, took in parts.lists_ms.items()
+    ]
+    rows = [*known, ("verify a token's signature, once a token", f"{parts.verify_us:.0f} µs"), *lists]
+    return _table(("step", "median"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,94 @@
+"""The programs that run while it is measured: the two servers and the load, each on its core."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .load import Measure, Task
+
+GATEWAY, HAND_WRITTEN = "gateway", "hand-written"
+STOP_SECONDS = 20
+Program = subprocess.Popen[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Which processor core runs the servers, and which the load and an embedded PostgreSQL."""
+
+    servers: int
+    rest: int
+
+
+def choose_cores() -> Cores | None:
+    """Two cores, or None where this system has one, or pins no process."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    usable = sorted(os.sched_getaffinity(0))
+    return Cores(usable[0], usable[1]) if len(usable) > 1 else None
+
+
+def pin(pid: int, core: int | None) -> None:
+    """Keeps a process, and those it starts from now on, on one core."""
+    if core is not None:
+        os.sched_setaffinity(pid, {core})
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The running servers' ports, by name, and the load's process."""
+
+    ports: Mapping[str, int]
+    load: Program
+
+    def measure(self, task: Task) -> Measure:
+        """What the load measures."""
+        _lines(self.load).write(json.dumps(asdict(task)) + "\n")
+        _lines(self.load).flush()
+        assert self.load.stdout is not None
+        line = self.load.stdout.readline()
+        if not line:
+            raise RuntimeError("the load ended: its error is above")
+        return Measure(**json.loads(line))
+
+
+@contextmanager
+def started(environment: Mapping[str, str], cores: Cores | None) -> Iterator[Programs]:
+    """Both servers and the load; they are stopped and waited for."""
+    with ExitStack() as stack:
+        ports = {}
+        for name in (GATEWAY, HAND_WRITTEN):
+            server = stack.enter_context(_program("serve", name, environment=environment))
+            pin(server.pid, cores and cores.servers)
+            assert server.stdout is not None
+            ports[name] = int(server.stdout.readline())
+        load = stack.enter_context(_program("load", environment=environment))
+        pin(load.pid, cores and cores.rest)
+        yield Programs(ports, load)
+
+
+@contextmanager
+def _program(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Program]:
+    """A module of this package as a process of its own, which ends with its input."""
+    command = [sys.executable, "-m", f"tests.bench.{module}", *arguments]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=dict(environment), **pipes) as process:
+        try:
+            yield process
+        finally:
+            _lines(process).close()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _lines(process: Program) -> Any:
+    assert process.stdin is not None
+    return process.stdin

@@ -1,0 +1,102 @@
+"""What is asked: four operations, as the gateway is asked and as the endpoint written by hand is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from gateway.principal import utc_now
+from schema.scalars import global_id
+
+from .place import Place
+
+ONE_CUSTOMER = """query W1($id: ID!) {
+  customer(id: $id) {
+    id firstName surname streetAddress postalCode postalTown phone email
+    orders(first: 10) { nodes {
+      id placedAt status total { amount currency }
+      lines(first: 20) { nodes { sku name quantity } }
+      deliveries(first: 5) { nodes { carrier { name } trackingCode status promisedAt } }
+    } }
+  }
+}"""
+DELIVERIES = """query W2 {
+  deliveries(first: 50) { nodes {
+    id trackingCode status recipientName streetAddress postalCode postalTown recipientPhone
+  } }
+}"""
+CUSTOMERS = """query W3 {
+  customers(first: 100) { nodes {
+    id firstName surname streetAddress postalCode postalTown phone email marketingConsent createdAt
+  } }
+}"""
+ORDERS = """query W3b {
+  orders(first: 100) { nodes {
+    id number placedAt status total { amount currency } paymentMethod paymentStatus customerMessage version
+  } }
+}"""
+PURPOSE = {"Processing-Purpose": "customer-service"}
+LIFETIME = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: who asks, and with which variables."""
+
+    headers: Mapping[str, str]
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """An operation and its requests, asked in turn."""
+
+    name: str
+    title: str
+    document: str
+    calls: tuple[Call, ...]
+
+    def body(self, call: Call) -> bytes:
+        """The JSON of a request."""
+        return json.dumps(
+            {"operationName": self.name, "query": self.document, "variables": dict(call.variables)}
+        ).encode()
+
+    def requests(self, port: int) -> list[str]:
+        """The whole HTTP requests, as the load sends them."""
+        return [_http(port, call, self.body(call)) for call in self.calls]
+
+
+def _http(port: int, call: Call, body: bytes) -> str:
+    headers = {
+        "Host": f"127.0.0.1:{port}",
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **call.headers,
+    }
+    lines = "\r\n".join(f"{name}: {value}" for name, value in headers.items())
+    return f"POST /graphql HTTP/1.1\r\n{lines}\r\n\r\n{body.decode()}"
+
+
+def workloads(place: Place) -> tuple[Workload, ...]:
+    """The four, for the principals of this place."""
+    support = (Call({**place.principals["support"].headers, **PURPOSE}, {}),)
+    carrier = (Call(place.principals["carrier"].headers, {}),)
+    return (
+        Workload("W1", "customer: themselves, 10 orders, lines, deliveries", ONE_CUSTOMER, _customers(place)),
+        Workload("W2", "carrier: 50 deliveries of 8 fields", DELIVERIES, carrier),
+        Workload("W3", "support: 100 customers of 10 fields", CUSTOMERS, support),
+        Workload("W3b", "support: 100 orders of 10 leaves", ORDERS, support),
+    )
+
+
+def _customers(place: Place) -> tuple[Call, ...]:
+    now = utc_now()
+    calls = []
+    for customer in place.busy:
+        token = place.key.sign("customer", customer, place.settings, now=now, lifetime=LIFETIME)
+        headers = {"Authorization": f"Bearer {token}"}
+        calls.append(Call(headers, {"id": global_id("Customer", customer)}))
+    return tuple(calls)
