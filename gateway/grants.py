@@ -5,7 +5,7 @@ A decision is a type: `Shown`, `Masked`, `PerRow` or `Refused`; there is no defa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -95,50 +95,48 @@ class Grants:
 
     role: str | None
     purpose: str | None
-    lines: frozenset[Line]
     _held: Mapping[tuple[str, Use], frozenset[str]] = field(repr=False)
-    _elsewhere: Mapping[tuple[str, Use], tuple[str, ...]] = field(repr=False)
+    # The same role's grants for every purpose, to tell which purposes would do.
+    _by_purpose: Mapping[str | None, Grants] = field(repr=False)
 
     def type_access(self, type_name: str) -> TypeAccess:
         """Which rows of a type exist for the caller."""
         if rules := self._rules(type_name, Use.READ):
             return Rows(rules)
-        return self._refused(type_name, Use.READ)
+        return self._refused(lambda grants: bool(grants._rules(type_name, Use.READ)))
 
     def cell(self, coordinate: str) -> Cell:
         """What the caller sees of a field, on the rows of its type that exist for them."""
         read, mask = self._rules(coordinate, Use.READ), self._rules(coordinate, Use.MASK)
         if not read and not mask:
-            return self._refused(coordinate, Use.READ, Use.MASK)
-        rows = self._rules(coordinate.partition(".")[0], Use.READ)
-        if _covers(read, rows):
+            return self._refused(lambda grants: grants._sees(coordinate))
+        if self._covers(coordinate, Use.READ):
             return Shown()
-        if not read and _covers(mask, rows):
+        if not read and self._covers(coordinate, Use.MASK):
             return Masked()
-        return PerRow(read, mask, withheld=not _covers(read | mask, rows))
+        return PerRow(read, mask, withheld=not self._covers(coordinate, Use.READ, Use.MASK))
 
     def comparison(self, coordinate: str) -> Comparison:
         """How the field may stand in `where`: only where it may be read on every row, or by `filter`."""
-        rows = self._rules(coordinate.partition(".")[0], Use.READ)
-        if _covers(self._rules(coordinate, Use.READ), rows):
+        if self._covers(coordinate, Use.READ):
             return AnyOperator()
-        if _covers(self._rules(coordinate, Use.FILTER), rows):
+        if self._covers(coordinate, Use.FILTER):
             return ExactMatch()
-        return self._refused(coordinate, Use.READ, Use.FILTER)
+        return self._refused(
+            lambda grants: grants._covers(coordinate, Use.READ) or grants._covers(coordinate, Use.FILTER)
+        )
 
-    def sorting(self, coordinate: str) -> AnyOperator | Refused:
-        """Whether the field may stand in `orderBy`: only where it may be read on every row."""
-        match self.comparison(coordinate):
-            case AnyOperator():
-                return AnyOperator()
-            case _:
-                return self._refused(coordinate, Use.READ)
+    def full_comparison(self, coordinate: str) -> AnyOperator | Refused:
+        """Whether the field may be compared and sorted by as one likes: only where it is read on every row."""
+        if self._covers(coordinate, Use.READ):
+            return AnyOperator()
+        return self._refused(lambda grants: grants._covers(coordinate, Use.READ))
 
     def execution(self, coordinate: str) -> Rows | Refused:
         """Whether the caller may call an operation."""
         if rules := self._rules(coordinate, Use.EXECUTE):
             return Rows(rules)
-        return self._refused(coordinate, Use.EXECUTE)
+        return self._refused(lambda grants: bool(grants._rules(coordinate, Use.EXECUTE)))
 
     def coordinates(self) -> Mapping[str, frozenset[Use]]:
         """Every coordinate the caller holds a grant for, with its uses."""
@@ -150,30 +148,31 @@ class Grants:
     def _rules(self, coordinate: str, use: Use) -> frozenset[str]:
         return self._held.get((coordinate, use), frozenset())
 
-    def _refused(self, coordinate: str, *uses: Use) -> Refused:
-        purposes = {purpose for use in uses for purpose in self._elsewhere.get((coordinate, use), ())}
-        return Refused(tuple(sorted(purposes)))
+    def _sees(self, coordinate: str) -> bool:
+        return bool(self._rules(coordinate, Use.READ) or self._rules(coordinate, Use.MASK))
+
+    def _covers(self, coordinate: str, *uses: Use) -> bool:
+        """Whether the uses together are held on every row of the coordinate's type."""
+        rules = frozenset().union(*(self._rules(coordinate, use) for use in uses))
+        rows = self._rules(coordinate.partition(".")[0], Use.READ)
+        return bool(rules and rows) and all(row_rules.is_within(row, rules) for row in rows)
+
+    def _refused(self, would_do: Callable[[Grants], bool]) -> Refused:
+        others = self._by_purpose.items()
+        return Refused(tuple(sorted(code for code, grants in others if code and would_do(grants))))
 
 
-def _covers(rules: frozenset[str], rows: frozenset[str]) -> bool:
-    return bool(rules and rows) and all(row_rules.is_within(row, rules) for row in rows)
-
-
-def make_grants(role: str | None, purpose: str | None, lines: Iterable[Line]) -> Grants:
-    """The grants a role's confirmed lines give it for a purpose: those for `any`, and those for it."""
-    held: dict[tuple[str, Use], set[str]] = {}
-    elsewhere: dict[tuple[str, Use], set[str]] = {}
-    of_role = frozenset(line for line in lines if line.role == role)
-    for line in of_role:
-        key = (line.coordinate, line.use)
-        if line.purpose in (ANY_PURPOSE, purpose):
-            held.setdefault(key, set()).add(line.rows)
-        else:
-            elsewhere.setdefault(key, set()).add(line.purpose)
-    return Grants(
-        role,
-        purpose,
-        frozenset(line for line in of_role if line.purpose in (ANY_PURPOSE, purpose)),
-        {key: frozenset(rules) for key, rules in held.items()},
-        {key: tuple(sorted(purposes)) for key, purposes in elsewhere.items()},
-    )
+def make_grants(
+    role: str | None, lines: Iterable[Line], purposes: Iterable[str | None]
+) -> Mapping[str | None, Grants]:
+    """A role's grants for each purpose, from its confirmed lines: those for `any`, and those for it."""
+    by_purpose: dict[str | None, Grants] = {}
+    kept = list(lines)
+    for purpose in purposes:
+        held: dict[tuple[str, Use], frozenset[str]] = {}
+        for line in kept:
+            if line.purpose in (ANY_PURPOSE, purpose):
+                key = (line.coordinate, line.use)
+                held[key] = held.get(key, frozenset()) | {line.rows}
+        by_purpose[purpose] = Grants(role, purpose, held, by_purpose)
+    return by_purpose

@@ -179,7 +179,7 @@ class _Filter:
         if isinstance(field.source, ToOne | ToMany):
             return self._any(lambda grants: grants.cell(field.coordinate))
         if suffix == "OrderBy":
-            return self._any(lambda grants: grants.sorting(field.coordinate))
+            return self._any(lambda grants: grants.full_comparison(field.coordinate))
         return self._compares(field.coordinate)
 
     @staticmethod

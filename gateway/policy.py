@@ -79,11 +79,11 @@ class Policy:
     lines: frozenset[Line]
     purposes: Mapping[str, Purpose]
     notice: Notice
-    _grants: Mapping[tuple[str | None, str | None], Grants]
+    _grants: Mapping[str | None, Mapping[str | None, Grants]]
 
     def grants(self, role: str | None, purpose: str | None) -> Grants:
         """The grants of a role for a declared purpose, or for the role's only one; None: no designation."""
-        return self._grants[role, self.effective_purpose(role, purpose)]
+        return self._grants[role][self.effective_purpose(role, purpose)]
 
     def effective_purpose(self, role: str | None, declared: str | None) -> str | None:
         """The declared purpose, else the one the role acts for without saying so, else none."""
@@ -114,16 +114,14 @@ def load_policy(folder: Path, model: Model) -> Policy:
     _read_list(folder / "recipients.yaml", ("name", "role", "purposes", "contact"))
     _read_list(folder / "retention.yaml", ("rule", "after", "period"))
     every_purpose: tuple[str | None, ...] = (None, *purposes)
-    grants: dict[tuple[str | None, str | None], Grants] = {
-        (role, code): make_grants(role, code, lines) for role in ROLES for code in every_purpose
-    }
-    undesignated = make_grants("", None, UNDESIGNATED)
+    of_roles: dict[str | None, Iterable[Line]] = {None: UNDESIGNATED}
+    of_roles |= {role: [line for line in lines if line.role == role] for role in ROLES}
     return Policy(
         version=_version(folder),
         lines=frozenset(lines),
         purposes=purposes,
         notice=_read_notice(folder / "notice.yaml"),
-        _grants=grants | {(None, code): undesignated for code in every_purpose},
+        _grants={role: make_grants(role, of_role, every_purpose) for role, of_role in of_roles.items()},
     )
 
 

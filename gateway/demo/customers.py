@@ -95,7 +95,7 @@ class Register:
         return buyer.id
 
     def _created(self, number: int) -> int:
-        """Evenly over the years at first, then fewer: most customers have had time to come back."""
+        """More in the early years than lately, so that most have had time to come back."""
         left = (self._customers - number + self._scene.draw.share()) / self._customers
         return min(YOUNGEST, -int(HISTORY_DAYS * DAY * left**0.5))
 

@@ -13,6 +13,7 @@ from gateway.demo.carriers import CARRIERS
 from gateway.demo.draw import Draw
 
 RETURN_STATES = ("REQUESTED", "AWAITING_GOODS", "RECEIVED", "INSPECTED", "REFUNDED", "CLOSED", "REJECTED")
+CLOSED_RETURN_STATES = (*("CLOSED",) * 7, "REJECTED")
 RETURN_REASONS = (None, "CHANGED_MIND", "WRONG_SIZE", "DAMAGED", "NOT_AS_DESCRIBED", "LATE", "OTHER")
 RETURN_KINDS = ("WITHDRAWAL", "WITHDRAWAL", "WITHDRAWAL", "DEFECT", "WRONG_ITEM")
 UNDER_WAY = (
@@ -22,7 +23,7 @@ UNDER_WAY = (
 
 # Days after which a carrier loses sight, one for each side of 3, 30 and 90 days after the end. The clock of a
 # test is up to a day later than the anchor, so each lies more than a day from the next bound.
-END_AGES = (1, 15, 50, 105)
+END_AGES = (1.4, 15.3, 50.6, 105.2)
 HANDED_OVER_AGES = tuple(60 + age for age in END_AGES)
 CREATED_AGES = tuple(120 + age for age in END_AGES)
 
@@ -71,17 +72,17 @@ def printed_customer() -> Iterator[OrderPlan]:
     """The nine orders of `demo.customer`: every order state, and every column filled somewhere."""
     closed = ReturnPlan("WITHDRAWAL", "CLOSED", "WRONG_SIZE")
     delivered = (DeliveryPlan("DELIVERED", 0, 0),)
-    yield OrderPlan("COMPLETED", 400, Since.END, delivered, closed, full=True)
+    yield OrderPlan("COMPLETED", 400.4, Since.END, delivered, closed, full=True)
     undelivered = ReturnPlan("UNDELIVERED", "CLOSED", None)
     failed = (DeliveryPlan("RETURNED", 1, 0), DeliveryPlan("LOST", 2, 0))
-    yield OrderPlan("COMPLETED", 80, Since.END, failed, undelivered, full=True)
-    yield OrderPlan("CANCELLED", 60, Since.PLACED, (DeliveryPlan("CANCELLED", 3, 0),), payment="REFUNDED")
+    yield OrderPlan("COMPLETED", 80.6, Since.END, failed, undelivered, full=True)
+    yield OrderPlan("CANCELLED", 60.4, Since.PLACED, (DeliveryPlan("CANCELLED", 3, 0),), payment="REFUNDED")
     refunded = ReturnPlan("DEFECT", "REFUNDED", "DAMAGED")
-    yield OrderPlan("DELIVERED", 12, Since.END, (DeliveryPlan("DELIVERED", 1, 1),), refunded, full=True)
+    yield OrderPlan("DELIVERED", 12.5, Since.END, (DeliveryPlan("DELIVERED", 1, 1),), refunded, full=True)
     requested = ReturnPlan("WRONG_ITEM", "REQUESTED", "NOT_AS_DESCRIBED")
-    yield OrderPlan("DELIVERED", 1, Since.END, (DeliveryPlan("DELIVERED", 0, 1),), requested, full=True)
+    yield OrderPlan("DELIVERED", 1.6, Since.END, (DeliveryPlan("DELIVERED", 0, 1),), requested, full=True)
     moving = (DeliveryPlan("AT_PICKUP_POINT", 0, 0), DeliveryPlan("IN_TRANSIT", 3, 0))
-    yield OrderPlan("SHIPPED", 2, Since.HANDED_OVER, moving, full=True)
+    yield OrderPlan("SHIPPED", 2.5, Since.HANDED_OVER, moving, full=True)
     packed = (DeliveryPlan("PRE_ADVISED", 0, 1), DeliveryPlan("READY", 2, 1))
     yield OrderPlan("PICKING", 1.5, Since.PLACED, packed, full=True)
     yield OrderPlan("PAID", 0.4, Since.PLACED, (DeliveryPlan("PLANNED", 0, 0),))
@@ -90,9 +91,9 @@ def printed_customer() -> Iterator[OrderPlan]:
 
 def second_customer() -> Iterator[OrderPlan]:
     """The three orders of `demo.customer-2`."""
-    yield OrderPlan("COMPLETED", 150, Since.END, (DeliveryPlan("DELIVERED", 1, 0),))
-    yield OrderPlan("DELIVERED", 1, Since.END, (DeliveryPlan("DELIVERED", 1, 0),))
-    yield OrderPlan("SHIPPED", 2, Since.HANDED_OVER, (DeliveryPlan("OUT_FOR_DELIVERY", 0, 1),))
+    yield OrderPlan("COMPLETED", 150.3, Since.END, (DeliveryPlan("DELIVERED", 1, 0),))
+    yield OrderPlan("DELIVERED", 1.5, Since.END, (DeliveryPlan("DELIVERED", 1, 0),))
+    yield OrderPlan("SHIPPED", 2.6, Since.HANDED_OVER, (DeliveryPlan("OUT_FOR_DELIVERY", 0, 1),))
 
 
 def coverage() -> Iterator[OrderPlan]:
@@ -150,10 +151,12 @@ def _delivered() -> Iterator[OrderPlan]:
 
 def _young() -> Iterator[OrderPlan]:
     planned = (DeliveryPlan("PLANNED", 1, 0),)
-    yield OrderPlan("CANCELLED", 20, Since.PLACED, (DeliveryPlan("CANCELLED", 2, 0),), payment="REFUNDED")
-    yield OrderPlan("CANCELLED", 9, Since.PLACED, payment="FAILED")
-    yield OrderPlan("SHIPPED", 2, Since.HANDED_OVER, (DeliveryPlan("IN_TRANSIT"), DeliveryPlan("PICKED_UP")))
-    yield OrderPlan("PICKING", 1, Since.PLACED, (DeliveryPlan("READY"),), payment="AUTHORISED")
+    yield OrderPlan("CANCELLED", 20.4, Since.PLACED, (DeliveryPlan("CANCELLED", 2, 0),), payment="REFUNDED")
+    yield OrderPlan("CANCELLED", 9.6, Since.PLACED, payment="FAILED")
+    yield OrderPlan(
+        "SHIPPED", 2.4, Since.HANDED_OVER, (DeliveryPlan("IN_TRANSIT"), DeliveryPlan("PICKED_UP"))
+    )
+    yield OrderPlan("PICKING", 1.4, Since.PLACED, (DeliveryPlan("READY"),), payment="AUTHORISED")
     yield OrderPlan("PAID", 0.5, Since.PLACED, planned, payment="PAID")
     yield OrderPlan("PLACED", 0.3, Since.PLACED, planned, payment="PENDING")
     yield OrderPlan("PLACED", 0.2, Since.PLACED, payment="FAILED")
@@ -162,52 +165,42 @@ def _young() -> Iterator[OrderPlan]:
 def drawn_plan(draw: Draw, age_days: float) -> OrderPlan:
     """What has become of an order that was placed so long ago; mostly it is closed."""
     if age_days > 45:
-        return (
-            OrderPlan("SHIPPED", age_days, deliveries=_parcels(draw, draw.pick(UNDER_WAY)))
-            if (draw.chance(0.008))
-            else closed_plan(draw, age_days)
-        )
+        is_stuck = draw.chance(0.008)
+        return _order(draw, "SHIPPED", age_days, UNDER_WAY) if is_stuck else closed_plan(draw, age_days)
     if draw.chance(0.04):
-        return OrderPlan("CANCELLED", age_days, deliveries=_cancelled(draw))
+        return OrderPlan("CANCELLED", age_days, deliveries=_perhaps(draw, "CANCELLED"))
     if age_days > 10:
-        status = "COMPLETED" if age_days > 25 else "DELIVERED"
-        return OrderPlan(
-            status, age_days, Since.PLACED, _parcels(draw, "DELIVERED"), _return(draw, RETURN_STATES)
-        )
+        delivered = _order(draw, "COMPLETED" if age_days > 25 else "DELIVERED", age_days, ("DELIVERED",))
+        return delivered._replace(returned=_return(draw, RETURN_STATES))
     if age_days > 2:
-        return OrderPlan("SHIPPED", age_days, deliveries=_parcels(draw, draw.pick(UNDER_WAY)))
+        return _order(draw, "SHIPPED", age_days, UNDER_WAY)
     if age_days > 0.7:
-        return OrderPlan(
-            "PICKING", age_days, deliveries=_parcels(draw, draw.pick(("PLANNED", "READY", "PRE_ADVISED")))
-        )
-    return OrderPlan(draw.pick(("PLACED", "PAID")), age_days, deliveries=_planned(draw))
+        return _order(draw, "PICKING", age_days, ("PLANNED", "READY", "PRE_ADVISED"))
+    return OrderPlan(draw.pick(("PLACED", "PAID")), age_days, deliveries=_perhaps(draw, "PLANNED"))
 
 
 def closed_plan(draw: Draw, age_days: float) -> OrderPlan:
     """An order that is COMPLETED or CANCELLED, whose deliveries and returns are final."""
     turn = draw.share()
     if turn < 0.04:
-        return OrderPlan("CANCELLED", age_days, deliveries=_cancelled(draw))
+        return OrderPlan("CANCELLED", age_days, deliveries=_perhaps(draw, "CANCELLED"))
     if turn < 0.055:
         undelivered = ReturnPlan("UNDELIVERED", "CLOSED", None)
-        return OrderPlan("COMPLETED", age_days, Since.PLACED, _parcels(draw, "RETURNED"), undelivered)
+        return _order(draw, "COMPLETED", age_days, ("RETURNED",))._replace(returned=undelivered)
     if turn < 0.06:
-        return OrderPlan("COMPLETED", age_days, deliveries=_parcels(draw, "LOST"))
-    final = ("CLOSED", "CLOSED", "CLOSED", "CLOSED", "CLOSED", "CLOSED", "CLOSED", "REJECTED")
-    return OrderPlan("COMPLETED", age_days, Since.PLACED, _parcels(draw, "DELIVERED"), _return(draw, final))
+        return _order(draw, "COMPLETED", age_days, ("LOST",))
+    delivered = _order(draw, "COMPLETED", age_days, ("DELIVERED",))
+    return delivered._replace(returned=_return(draw, CLOSED_RETURN_STATES))
 
 
-def _parcels(draw: Draw, status: str) -> tuple[DeliveryPlan, ...]:
-    parcel = DeliveryPlan(status)
-    return (parcel, parcel) if draw.chance(0.06) else (parcel,)
+def _order(draw: Draw, status: str, age_days: float, states: tuple[str, ...]) -> OrderPlan:
+    parcel = DeliveryPlan(draw.pick(states))
+    parcels = (parcel, parcel) if draw.chance(0.06) else (parcel,)
+    return OrderPlan(status, age_days, Since.PLACED, parcels)
 
 
-def _cancelled(draw: Draw) -> tuple[DeliveryPlan, ...]:
-    return (DeliveryPlan("CANCELLED"),) if draw.chance(0.5) else ()
-
-
-def _planned(draw: Draw) -> tuple[DeliveryPlan, ...]:
-    return (DeliveryPlan("PLANNED"),) if draw.chance(0.5) else ()
+def _perhaps(draw: Draw, status: str) -> tuple[DeliveryPlan, ...]:
+    return (DeliveryPlan(status),) if draw.chance(0.5) else ()
 
 
 def _return(draw: Draw, states: tuple[str, ...]) -> ReturnPlan | None:

@@ -20,6 +20,7 @@ REASON_TEXTS = (
     "Koko oli liian pieni",
     "Arrived after the birthday",
 )
+NOT_COLLECTED_TEXTS = ("En ehtinyt noutaa ajoissa", "Was abroad while it waited")
 INSPECTION_NOTES = (
     "unused, in the original packaging",
     "seam open, as described",
@@ -33,11 +34,13 @@ def add_return(scene: Scene, purchase: Purchase, plan: ReturnPlan, lines: list[L
     draw, buyer = scene.draw, purchase.buyer
     requested, refunded = _moments(draw, plan, ended)
     return_id = draw.id(requested)
-    amount = _add_lines(scene, purchase, return_id, requested, lines, plan.kind == "UNDELIVERED")
+    is_undelivered = plan.kind == "UNDELIVERED"
+    amount = _add_lines(scene, purchase, return_id, requested, lines, is_undelivered)
     if draw.chance(0.1):
         amount = amount * 4 // 5  # the goods lost value in use
     has_texts = not buyer.is_erased
     is_paid_back = plan.status in PAID_BACK
+    texts = NOT_COLLECTED_TEXTS if is_undelivered else REASON_TEXTS
     has_account = has_texts and plan.status != "REJECTED" and (purchase.full or draw.chance(0.6))
     explains = has_texts and (purchase.full or draw.chance(0.4))
     is_examined = has_texts and plan.status in EXAMINED and (purchase.full or draw.chance(0.6))
@@ -52,7 +55,7 @@ def add_return(scene: Scene, purchase: Purchase, plan: ReturnPlan, lines: list[L
             "status": plan.status,
             "requested_at": draw.time(requested),
             "reason_code": plan.reason or NULL,
-            "reason_text": draw.pick(REASON_TEXTS) if explains else NULL,
+            "reason_text": draw.pick(texts) if explains else NULL,
             "inspection_note": draw.pick(INSPECTION_NOTES) if is_examined else NULL,
             "refund_due_at": draw.time(requested + REFUND_WITHIN),
             "refund_amount": money(amount) if plan.status in DECIDED else NULL,

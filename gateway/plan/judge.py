@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from schema.model import Entity, Field
 
 from ..errors import Location
-from ..grants import AnyOperator, ExactMatch, Grants, Masked, PerRow, Refused, Rows, Shown
+from ..grants import AnyOperator, Comparison, ExactMatch, Grants, Masked, PerRow, Refused, Rows, Shown
 from .selections import Path
 from .values import Refusal
 
@@ -62,42 +62,44 @@ class Judge:
 
     def comparison(self, of: Field, path: Path, location: Location | None, *, exact: bool) -> bool:
         """Whether a field may stand in `where` with these operators; if not, its root field is null."""
-        match self.grants.comparison(of.coordinate):
-            case AnyOperator():
-                return True
-            case ExactMatch() if exact:
-                return True
-            case ExactMatch():
-                return self._refuse_comparison(of.coordinate, "FILTER", (), path, location)
-            case Refused(purposes):
-                return self._refuse_comparison(of.coordinate, "FILTER", purposes, path, location)
+        grants, coordinate = self.grants, of.coordinate
+        decision = grants.comparison(coordinate) if exact else grants.full_comparison(coordinate)
+        return self._compares(coordinate, decision, "FILTER", path, location)
 
     def sorting(self, of: Field, path: Path, location: Location | None) -> bool:
         """Whether a field may stand in `orderBy`; if not, its root field is null."""
-        match self.grants.sorting(of.coordinate):
-            case AnyOperator():
+        return self._compares(
+            of.coordinate, self.grants.full_comparison(of.coordinate), "SORT", path, location
+        )
+
+    def _compares(
+        self, coordinate: str, decision: Comparison, use: str, path: Path, location: Location | None
+    ) -> bool:
+        match decision:
+            case AnyOperator() | ExactMatch():
                 return True
             case Refused(purposes):
-                return self._refuse_comparison(of.coordinate, "SORT", purposes, path, location)
+                self._refuse_comparison(coordinate, use, purposes, path, location)
+                return False
 
     def related(
         self, of: Field, entity: Entity, path: Path, location: Location | None
     ) -> frozenset[str] | None:
         """The rules of the rows a filter may look at through a relation; None where it may not."""
-        for decision in (self.grants.cell(of.coordinate), self.grants.type_access(entity.name)):
-            if isinstance(decision, Refused):
-                self._refuse_comparison(of.coordinate, "FILTER", decision.purposes, path, location)
+        if not self.comparison(of, path, location, exact=False):
+            return None
+        match self.grants.type_access(entity.name):
+            case Rows(rules):
+                return rules
+            case Refused(purposes):
+                self._refuse_comparison(of.coordinate, "FILTER", purposes, path, location)
                 return None
-        access = self.grants.type_access(entity.name)
-        return access.rules if isinstance(access, Rows) else None
 
     def _refuse_comparison(
         self, coordinate: str, use: str, purposes: tuple[str, ...], path: Path, location: Location | None
-    ) -> bool:
+    ) -> None:
         self.comparison_refused = True
-        nulled = path.keys[:1]
-        self._refuse(coordinate, purposes, path, location, use, nulled)
-        return False
+        self._refuse(coordinate, purposes, path, location, use, nulled=path.keys[:1])
 
     def _refuse(
         self,

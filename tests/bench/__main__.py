@@ -11,7 +11,7 @@ from .cells import UnequalAnswersError, compared, verified
 from .parts import measured
 from .place import made
 from .report import Findings, written
-from .servers import choose_cores, pin, started
+from .servers import choose_cores, started
 from .workloads import workloads
 
 REPORT = Path(__file__).with_name("report.md")
@@ -37,10 +37,8 @@ def run(options: argparse.Namespace) -> Findings:
     _say(f"seeding {options.customers} customers")
     with made(options.customers, options.database_url) as place:
         cores = choose_cores()
-        if place.embedded_pid is not None:
-            pin(place.embedded_pid, cores and cores.rest)
         asked = workloads(place)
-        with started(place.environment(), cores) as programs:
+        with started(place.environment(), cores, place.embedded_pid) as programs:
             answers = {workload.name: verified(programs, workload) for workload in asked}
             _say("both servers answer every request with the same data")
             cells = compared(programs, asked, clients, options.seconds, options.rounds, _say)

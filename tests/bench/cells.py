@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from .cpu import Usage
 from .load import Measure, Task
 from .servers import GATEWAY, HAND_WRITTEN, Programs
 from .workloads import Call, Workload
@@ -38,6 +39,8 @@ class Cell:
     clients: int
     gateway: tuple[Measure, ...]
     hand_written: tuple[Measure, ...]
+    gateway_used: tuple[Usage, ...]
+    hand_written_used: tuple[Usage, ...]
 
     @property
     def ratios(self) -> list[float]:
@@ -115,19 +118,21 @@ def compared(
 ) -> list[Cell]:
     """Every cell, its servers measured one after the other in each round, the order swapped each time."""
     places = [(workload, count) for workload in workloads for count in clients]
-    found: Mapping[tuple[str, int], dict[str, list[Measure]]] = {
+    found: Mapping[tuple[str, int], dict[str, list[tuple[Measure, Usage]]]] = {
         (workload.name, count): {GATEWAY: [], HAND_WRITTEN: []} for workload, count in places
     }
     for turn in range(rounds):
         for workload, count in places:
             for name in (GATEWAY, HAND_WRITTEN) if turn % 2 == 0 else (HAND_WRITTEN, GATEWAY):
                 port = programs.ports[name]
-                measure = programs.measure(Task(port, workload.requests(port), count, seconds))
-                found[workload.name, count][name].append(measure)
+                task = Task(port, workload.requests(port), count, seconds)
+                found[workload.name, count][name].append(programs.measure(name, task))
             pair = found[workload.name, count]
-            rates = " ".join(f"{name} {measures[-1].per_second:,.0f}/s" for name, measures in pair.items())
+            rates = " ".join(f"{name} {taken[-1][0].per_second:,.0f}/s" for name, taken in pair.items())
             progress(f"round {turn + 1} of {rounds}, {workload.name}, {count} clients: {rates}")
-    return [
-        Cell(name, count, tuple(pair[GATEWAY]), tuple(pair[HAND_WRITTEN]))
-        for (name, count), pair in found.items()
-    ]
+    return [_cell(name, count, pair) for (name, count), pair in found.items()]
+
+
+def _cell(workload: str, clients: int, pair: Mapping[str, list[tuple[Measure, Usage]]]) -> Cell:
+    ours, theirs = (tuple(zip(*pair[name], strict=True)) for name in (GATEWAY, HAND_WRITTEN))
+    return Cell(workload, clients, ours[0], theirs[0], ours[1], theirs[1])

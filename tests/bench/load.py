@@ -31,8 +31,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What came of it: answers a second, and how long one took at the median and at the 99th percentile."""
+    """What came of it: answers a second, and how long one took at the median and at the 99th percentile.
 
+    `asked` counts the requests of the warm-up too.
+    """
+
+    asked: int
     answers: int
     per_second: float
     median_ms: float
@@ -48,6 +52,7 @@ class _Client(asyncio.Protocol):
         self._ends = ends
         self._buffer = b""
         self._asked = 0.0
+        self.count = 0
         self.times: list[float] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -81,6 +86,7 @@ class _Client(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._asked = time.perf_counter()
+        self.count += 1
         self._transport.write(next(self._requests))  # type: ignore[attr-defined]
 
     def _end(self, error: Exception | None) -> None:
@@ -108,6 +114,7 @@ async def measure(task: Task) -> Measure:
     if not times:
         raise RuntimeError("no answer within the time of a cell")
     return Measure(
+        sum(client.count for client in clients),
         len(times),
         len(times) / took,
         times[len(times) // 2] * 1000,

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from .cells import Answer, Cell
+from .cpu import Usage
 from .load import Measure
 from .parts import Parts, Times
 from .servers import Cores
@@ -152,6 +153,8 @@ def _workload(findings: Findings, workload: Workload) -> str:
         "ratio (lowest to highest)",
         "gateway p50 / p99, ms",
         "by hand",
+        "processor time of the gateway / PostgreSQL, µs",
+        "by hand",
         "target",
     )
     return (
@@ -173,6 +176,8 @@ def _row(cell: Cell) -> tuple[str, ...]:
         f"**{cell.ratio:.2f}** ({min(cell.ratios):.2f} to {max(cell.ratios):.2f})",
         _latency(cell.gateway),
         _latency(cell.hand_written),
+        _used(cell.gateway_used),
+        _used(cell.hand_written_used),
         _met(cell.ratio >= LEAST_RATIO),
     )
 
@@ -184,6 +189,13 @@ def _rate(measures: Sequence[Measure]) -> float:
 def _latency(measures: Sequence[Measure]) -> str:
     p50, p99 = median(one.median_ms for one in measures), median(one.p99_ms for one in measures)
     return f"{p50:.2f} / {p99:.2f}"
+
+
+def _used(usages: Sequence[Usage]) -> str:
+    """Microseconds a request, of the server and of an embedded PostgreSQL."""
+    servers = [one.server for one in usages if one.server is not None]
+    databases = [one.database for one in usages if one.database is not None]
+    return " / ".join(f"{median(found):,.0f}" if found else "-" for found in (servers, databases))
 
 
 def _planning(parts: Parts) -> str:

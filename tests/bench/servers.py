@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .cpu import Usage, usage
 from .load import Measure, Task
 
 GATEWAY, HAND_WRITTEN = "gateway", "hand-written"
@@ -42,13 +43,20 @@ def pin(pid: int, core: int | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """The running servers' ports, by name, and the load's process."""
+    """The running servers' ports and processes, by name, and the load's process."""
 
     ports: Mapping[str, int]
+    pids: Mapping[str, int]
     load: Program
+    embedded_pid: int | None
 
-    def measure(self, task: Task) -> Measure:
-        """What the load measures."""
+    def measure(self, name: str, task: Task) -> tuple[Measure, Usage]:
+        """What the load measures at a server, and the processor time of one request."""
+        before = usage(self.pids[name], self.embedded_pid)
+        found = self._loaded(task)
+        return found, usage(self.pids[name], self.embedded_pid).since(before, found.asked)
+
+    def _loaded(self, task: Task) -> Measure:
         _lines(self.load).write(json.dumps(asdict(task)) + "\n")
         _lines(self.load).flush()
         assert self.load.stdout is not None
@@ -59,18 +67,23 @@ class Programs:
 
 
 @contextmanager
-def started(environment: Mapping[str, str], cores: Cores | None) -> Iterator[Programs]:
+def started(
+    environment: Mapping[str, str], cores: Cores | None, embedded_pid: int | None
+) -> Iterator[Programs]:
     """Both servers and the load; they are stopped and waited for."""
+    if embedded_pid is not None:
+        pin(embedded_pid, cores and cores.rest)
     with ExitStack() as stack:
-        ports = {}
+        ports, pids = {}, {}
         for name in (GATEWAY, HAND_WRITTEN):
             server = stack.enter_context(_program("serve", name, environment=environment))
             pin(server.pid, cores and cores.servers)
             assert server.stdout is not None
+            pids[name] = server.pid
             ports[name] = int(server.stdout.readline())
         load = stack.enter_context(_program("load", environment=environment))
         pin(load.pid, cores and cores.rest)
-        yield Programs(ports, load)
+        yield Programs(ports, pids, load, embedded_pid)
 
 
 @contextmanager
