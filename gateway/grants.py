@@ -127,7 +127,7 @@ class Grants:
         )
 
     def full_comparison(self, coordinate: str) -> AnyOperator | Refused:
-        """Whether the field may be compared and sorted by as one likes: only where it is read on every row."""
+        """Whether the field may be compared and sorted by freely: only where it is read on every row."""
         if self._covers(coordinate, Use.READ):
             return AnyOperator()
         return self._refused(lambda grants: grants._covers(coordinate, Use.READ))

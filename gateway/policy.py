@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -158,11 +158,14 @@ def _read_lines(folder: Path, model: Model, purposes: frozenset[str]) -> list[Li
 def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
     try:
         text = path.read_text(encoding="utf-8")
-        reader = csv.reader(text.splitlines(), skipinitialspace=True, strict=True)
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: the file is not in UTF-8") from error
+    reader = csv.reader(text.splitlines(), skipinitialspace=True, strict=True)
+    try:
         for row in reader:
             yield reader.line_num, row, f"{path}:{reader.line_num}"
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: the file is not readable as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise PolicyError(f"{path}:{reader.line_num}: the line is not readable as CSV") from error
 
 
 def _read_line(row: list[str], place: str) -> Line:
@@ -219,14 +222,31 @@ def _put_to_casbin(model_file: Path, lines: Iterable[Line]) -> None:
     by_role: dict[str, list[Line]] = {}
     for line in lines:
         by_role.setdefault(line.role, []).append(line)
-    for role, of_role in by_role.items():
+    for of_role in by_role.values():
         enforcer = _enforcer(model_file, of_role)
         for line in of_role:
-            request = (line.role, line.coordinate, str(line.use), line.rows, line.purpose)
-            if not all(request) or enforcer.enforce(*request) is not True:
-                raise PolicyError(f"{model_file}: Casbin does not confirm a line of `{role}`: {request}")
-        if enforcer.enforce(role, "no coordinate", "read", "every", ANY_PURPOSE) is not False:
-            raise PolicyError(f"{model_file}: the matcher grants what no line grants")
+            if not _confirms(enforcer, _request(line), model_file):
+                raise PolicyError(f"{model_file}: Casbin does not confirm `{', '.join(_request(line))}`")
+        # A matcher that overlooks a part of the question would confirm this line for anything in its place.
+        for place in range(len(_request(of_role[0]))):
+            asked = [*_request(of_role[0])]
+            asked[place] = "no such value"
+            if _confirms(enforcer, asked, model_file):
+                raise PolicyError(f"{model_file}: the matcher overlooks part {place + 1} of a request")
+
+
+def _request(line: Line) -> tuple[str, ...]:
+    return (line.role, line.coordinate, str(line.use), line.rows, line.purpose)
+
+
+def _confirms(enforcer: Any, request: Sequence[str], model_file: Path) -> bool:
+    # An empty policy answers yes to empty arguments: they are never asked.
+    if not all(request):
+        return False
+    try:
+        return enforcer.enforce(*request) is True
+    except Exception as error:  # Casbin raises bare exceptions; each of them is a no
+        raise PolicyError(f"{model_file}: Casbin fails: {type(error).__name__}") from error
 
 
 def _enforcer(model_file: Path, lines: Iterable[Line]) -> Any:

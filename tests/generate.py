@@ -304,7 +304,8 @@ class Choice:
         if value is None:
             value = self._value(type_name, name, get_named_type(wanted))
         if operator == "startsWith":
-            value = value[: self._draw(st.integers(0, 4))]
+            value = value[: self._draw(st.integers(0, 6))]
+            value = self._of([value, value.swapcase(), value[:-1] + "_", "%" + value])
         return self._leaf(value, str(wanted))
 
     def _value(self, type_name: str, name: str, kind: Any) -> Any:
