@@ -52,11 +52,12 @@ class Masked:
 class PerRow:
     """The value where a rule of `read` means the row, else the mask where one of `mask` does, else null.
 
-    `withheld` says that some rows of the type may have neither.
+    `known` are the rules of the type's rows; `withheld` says that some of them may have neither.
     """
 
     read: frozenset[str]
     mask: frozenset[str]
+    known: frozenset[str]
     withheld: bool
 
 
@@ -114,7 +115,8 @@ class Grants:
             return Shown()
         if not read and self._covers(coordinate, Use.MASK):
             return Masked()
-        return PerRow(read, mask, withheld=not self._covers(coordinate, Use.READ, Use.MASK))
+        known = self._rules(coordinate.partition(".")[0], Use.READ)
+        return PerRow(read, mask, known, withheld=not self._covers(coordinate, Use.READ, Use.MASK))
 
     def comparison(self, coordinate: str) -> Comparison:
         """How the field may stand in `where`: only where it may be read on every row, or by `filter`."""

@@ -6,7 +6,7 @@ that is not here does not exist. The present moment, the caller and the day coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -58,24 +58,6 @@ class Scope(Enum):
     ONE_ORDER = "one order"
 
 
-# INVARIANT: each row of the rule on the left is a row of every rule on the right, whatever the settings.
-_WITHIN: Mapping[str, tuple[str, ...]] = {
-    "linked": ("all", "every"),
-    "all": ("every",),
-    "own_visible": ("own",),
-    "assigned_open": ("assigned",),
-    "assigned_address": ("assigned",),
-    "assigned_phone": ("assigned",),
-    "assigned_email": ("assigned",),
-    "consented": ("linked", "all", "every"),
-}
-
-
-def is_within(rule: str, others: frozenset[str]) -> bool:
-    """Whether every row of `rule` is a row of one of `others`, by what the rules mean."""
-    return rule in others or "every" in others or any(wider in others for wider in _WITHIN.get(rule, ()))
-
-
 def some(outer: FromClause, *conditions: Condition) -> Condition:
     """Whether some row of another table meets the conditions, within the row of `outer`."""
     return exists(select(literal_column("1")).where(*conditions).correlate(outer))
@@ -116,43 +98,34 @@ def days(setting: str) -> ColumnElement[Any]:
     return bindparam(f"period_{setting}", type_=Interval())
 
 
-def _customer_of(table: FromClause, name: str) -> ColumnElement[Any]:
-    return table.c.id if name == "customer" else table.c.customer_id
+# ---------------------------------------------------------------- what each rule adds to its base
 
 
-def _unrestricted(table: FromClause, name: str) -> Condition:
+def _unrestricted(table: FromClause, name: str, _: Scope) -> list[Condition]:
     # GDPR Article 18(2): while restricted, only the person and the privacy officer see the data.
+    if name == "carrier":
+        return []
     if name == "customer":
-        return table.c.restricted_at.is_(None)
+        return [table.c.restricted_at.is_(None)]
     customer = _other("customer")
-    return not_(some(table, customer.c.id == table.c.customer_id, customer.c.restricted_at.is_not(None)))
+    return [not_(some(table, customer.c.id == table.c.customer_id, customer.c.restricted_at.is_not(None)))]
 
 
-def _all(table: FromClause, name: str, _: Scope) -> RowAccess:
-    return AllRows() if name == "carrier" else Where(_unrestricted(table, name))
-
-
-def _linked(table: FromClause, name: str, _: Scope) -> RowAccess:
+def _not_erased(table: FromClause, name: str, _: Scope) -> list[Condition]:
     if name == "customer":
-        return Where(and_(table.c.restricted_at.is_(None), table.c.erased_at.is_(None)))
+        return [table.c.erased_at.is_(None)]
     customer = _other("customer")
-    return Where(
-        some(
-            table,
-            customer.c.id == table.c.customer_id,
-            customer.c.restricted_at.is_(None),
-            customer.c.erased_at.is_(None),
-        )
-    )
+    return [some(table, customer.c.id == table.c.customer_id, customer.c.erased_at.is_(None))]
 
 
-def _own(table: FromClause, name: str, scope: Scope) -> RowAccess:
-    theirs: Condition = _customer_of(table, name) == caller("customer")
+def _own(table: FromClause, name: str, scope: Scope) -> list[Condition]:
+    owner = table.c.id if name == "customer" else table.c.customer_id
+    theirs: list[Condition] = [owner == caller("customer")]
     match scope:
         case Scope.ACCOUNT:
-            return Where(theirs)
+            return theirs
         case Scope.ONE_ORDER:
-            return Where(and_(theirs, _of_one_order(table, name)))
+            return [*theirs, _of_one_order(table, name)]
 
 
 def _of_one_order(table: FromClause, name: str) -> Condition:
@@ -176,8 +149,8 @@ def _parent(
     return some(table, row.c.id == table.c[key], condition(row, parent))
 
 
-def _open(table: FromClause, name: str, _: Scope) -> RowAccess:
-    return Where(and_(_unrestricted(table, name), _is_open(table, name)))
+def _open(table: FromClause, name: str, _: Scope) -> list[Condition]:
+    return [_is_open(table, name)]
 
 
 def _is_open(table: FromClause, name: str) -> Condition:
@@ -201,10 +174,12 @@ def _has_unfinished(order: FromClause, name: str, final: tuple[str, ...]) -> Con
     return some(order, row.c.order_id == order.c.id, row.c.status.not_in(_constants(final)))
 
 
-def _consented(table: FromClause, _: str, __: Scope) -> RowAccess:
-    return Where(
-        and_(table.c.marketing_consent, table.c.restricted_at.is_(None), table.c.erased_at.is_(None))
-    )
+def _consented(customer: FromClause, _: str, __: Scope) -> list[Condition]:
+    return [customer.c.marketing_consent]
+
+
+def _self(table: FromClause, _: str, __: Scope) -> list[Condition]:
+    return [table.c.id == caller("carrier")]
 
 
 def _delivery_end(delivery: FromClause) -> ColumnElement[Any]:
@@ -217,7 +192,7 @@ def _delivery_end(delivery: FromClause) -> ColumnElement[Any]:
     )
 
 
-def _is_assigned(delivery: FromClause, _: str = "delivery") -> Condition:
+def _is_assigned(delivery: FromClause, _: str) -> Condition:
     return and_(
         delivery.c.carrier_id == caller("carrier"),
         delivery.c.status.not_in(_constants(("PLANNED", "CANCELLED"))),
@@ -225,71 +200,69 @@ def _is_assigned(delivery: FromClause, _: str = "delivery") -> Condition:
     )
 
 
-def _assigned(table: FromClause, name: str, _: Scope) -> RowAccess:
+def _assigned(table: FromClause, name: str, _: Scope) -> list[Condition]:
     if name == "delivery_event":
-        return Where(
-            and_(_unrestricted(table, name), _parent(table, "delivery", "delivery_id", _is_assigned))
+        return [_parent(table, "delivery", "delivery_id", _is_assigned)]
+    return [_is_assigned(table, name)]
+
+
+def _until(period: str) -> Adds:
+    """While the delivery's end is not longer ago than a period."""
+    return lambda delivery, _, __: [now() < _delivery_end(delivery) + days(period)]
+
+
+def _needed(contact: str) -> Adds:
+    """While the contact's window is open, and if the delivery's service needs the contact."""
+
+    def conditions(delivery: FromClause, name: str, scope: Scope) -> list[Condition]:
+        service = _other("carrier_service")
+        needed = some(
+            delivery,
+            service.c.carrier_id == delivery.c.carrier_id,
+            service.c.code == delivery.c.service_code,
+            service.c[contact],
         )
-    return Where(and_(_is_assigned(table), _unrestricted(table, name)))
+        return [*_until("contact")(delivery, name, scope), needed]
+
+    return conditions
 
 
-def _assigned_for(period: str, contact: str | None = None) -> Rule:
-    def condition(delivery: FromClause, name: str, _: Scope) -> RowAccess:
-        parts = [
-            _is_assigned(delivery),
-            _unrestricted(delivery, name),
-            now() < _delivery_end(delivery) + days(period),
-        ]
-        if contact is not None:
-            service = _other("carrier_service")
-            parts.append(
-                some(
-                    delivery,
-                    service.c.carrier_id == delivery.c.carrier_id,
-                    service.c.code == delivery.c.service_code,
-                    service.c[contact],
-                )
-            )
-        return Where(and_(*parts))
-
-    return condition
+def _nothing(_: FromClause, __: str, ___: Scope) -> list[Condition]:
+    return []
 
 
-def _self(table: FromClause, _: str, __: Scope) -> RowAccess:
-    return Where(table.c.id == caller("carrier"))
+# ---------------------------------------------------------------- the vocabulary
+
+Adds = Callable[[FromClause, str, Scope], list[Condition]]
 
 
-def _every(_: FromClause, __: str, ___: Scope) -> RowAccess:
-    return AllRows()
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule: the rows of `base` that also meet what it adds; `tables` are those it says something of."""
+
+    base: str | None
+    adds: Adds
+    tables: frozenset[str]
 
 
-Rule = Callable[[FromClause, str, Scope], RowAccess]
+_OF_ORDERS = frozenset({"orders", "order_line", "delivery", "delivery_event", "returns", "return_line"})
+_PERSONAL = _OF_ORDERS | {"customer", "consent_event"}
+_ANY = _PERSONAL | {"carrier"}
+_DELIVERY = frozenset({"delivery"})
 
-_PERSONAL = frozenset(
-    {"customer", "consent_event", "orders", "order_line", "delivery", "delivery_event", "returns"}
-    | {"return_line"}
-)
-_OF_ORDERS = _PERSONAL - {"customer", "consent_event"}
-
-# Each rule, and the tables it says something of.
-_RULES: Mapping[str, tuple[Rule, frozenset[str]]] = {
-    "every": (_every, _PERSONAL | {"carrier"}),
-    "all": (_all, _PERSONAL | {"carrier"}),
-    "linked": (_linked, _PERSONAL),
-    "own": (_own, _PERSONAL),
-    "self": (_self, frozenset({"carrier"})),
-    "open": (_open, _OF_ORDERS),
-    "consented": (_consented, frozenset({"customer"})),
-    "assigned": (_assigned, frozenset({"delivery", "delivery_event"})),
-    "assigned_address": (_assigned_for("address"), frozenset({"delivery"})),
-    "assigned_phone": (_assigned_for("contact", "needs_phone"), frozenset({"delivery"})),
-    "assigned_email": (_assigned_for("contact", "needs_email"), frozenset({"delivery"})),
+_RULES: Mapping[str, Rule] = {
+    "every": Rule(None, _nothing, _ANY),
+    "all": Rule("every", _unrestricted, _ANY),
+    "linked": Rule("all", _not_erased, _PERSONAL),
+    "own": Rule("every", _own, _PERSONAL),
+    "self": Rule("every", _self, frozenset({"carrier"})),
+    "open": Rule("all", _open, _OF_ORDERS),
+    "consented": Rule("linked", _consented, frozenset({"customer"})),
+    "assigned": Rule("all", _assigned, frozenset({"delivery", "delivery_event"})),
+    "assigned_address": Rule("assigned", _until("address"), _DELIVERY),
+    "assigned_phone": Rule("assigned", _needed("needs_phone"), _DELIVERY),
+    "assigned_email": Rule("assigned", _needed("needs_email"), _DELIVERY),
 }
-
-
-def speaks_of(rule: str, table: str) -> bool:
-    """Whether the rule exists and says which rows of this table it means."""
-    return rule in _RULES and table in _RULES[rule][1]
 
 
 def is_rule(rule: str) -> bool:
@@ -297,13 +270,50 @@ def is_rule(rule: str) -> bool:
     return rule in _RULES
 
 
-def rows(rules: frozenset[str], table: FromClause, name: str, scope: Scope) -> RowAccess:
-    """The rows of `table` (an alias of the table called `name`) that at least one of the rules means."""
-    conditions = []
+def speaks_of(rule: str, table: str) -> bool:
+    """Whether the rule exists and says which rows of this table it means."""
+    return rule in _RULES and table in _RULES[rule].tables
+
+
+def is_within(rule: str, others: frozenset[str]) -> bool:
+    """Whether every row of `rule` is a row of one of `others`, by what the rules mean."""
+    return any(step in others for step in _steps(rule))
+
+
+def rows(
+    rules: frozenset[str],
+    table: FromClause,
+    name: str,
+    scope: Scope,
+    known: frozenset[str] = frozenset(),
+) -> RowAccess:
+    """The rows of `table` (an alias of the table called `name`) that at least one of the rules means.
+
+    `known` are the rules under which the row is there already: what they say is not asked again.
+    """
+    choices = []
     for rule in sorted(rules):
-        match _RULES[rule][0](table, name, scope):
-            case AllRows():
-                return AllRows()
-            case Where(condition):
-                conditions.append(condition)
-    return Where(or_(false(), *conditions))
+        conditions = _conditions(rule, table, name, scope, known)
+        if not conditions:
+            return AllRows()
+        choices.append(and_(*conditions))
+    return Where(or_(false(), *choices))
+
+
+def _steps(rule: str) -> Iterator[str]:
+    """The rule, its base, and so on."""
+    step: str | None = rule
+    while step is not None:
+        yield step
+        step = _RULES[step].base
+
+
+def _conditions(
+    rule: str, table: FromClause, name: str, scope: Scope, known: frozenset[str]
+) -> list[Condition]:
+    found: list[Condition] = []
+    for step in _steps(rule):
+        if known == {step}:  # of several known rules only one may hold
+            break
+        found = [*_RULES[step].adds(table, name, scope), *found]
+    return found

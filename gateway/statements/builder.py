@@ -198,16 +198,18 @@ class Builder:
                 return shown
             case Masked():
                 return self._masked(value.field, row)
-            case PerRow(read, mask):
+            case PerRow(read, mask, known):
                 choices = []
                 if read:
-                    choices.append((self._on(read, record, row), shown))
+                    choices.append((self._on(read, known, record, row), shown))
                 if mask:
-                    choices.append((self._on(mask, record, row), self._masked(value.field, row)))
+                    choices.append((self._on(mask, known, record, row), self._masked(value.field, row)))
                 return case(*choices)
 
-    def _on(self, rules: frozenset[str], record: Record, row: FromClause) -> ColumnElement[bool]:
-        match rows(rules, row, record.entity.table.name, self.scope):
+    def _on(
+        self, rules: frozenset[str], known: frozenset[str], record: Record, row: FromClause
+    ) -> ColumnElement[bool]:
+        match rows(rules, row, record.entity.table.name, self.scope, known):
             case AllRows():
                 return true()
             case Where(condition):
