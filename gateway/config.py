@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     owner_database_url: SecretStr | None = Field(
         None, description="the same database as the owner of its tables, for `migrate` and `token`"
     )
-    signing_key_file: Path = Field(description="the Ed25519 key that signs and verifies access tokens (PEM)")
+    signing_key_file: Path | None = Field(
+        None, description="the Ed25519 key that signs and verifies access tokens (PEM)"
+    )
     issuer: str = Field("https://store.example/", description="`iss` of access tokens")
     audience: str = Field("customer-register", description="`aud` of access tokens")
     token_leeway_seconds: int = Field(5, ge=0, le=60, description="clock difference tolerated in tokens")

@@ -59,6 +59,8 @@ def demo_place(data_dir: Path) -> tuple[Settings, str]:
 
 def make_key(settings: Settings) -> None:
     """Makes the signing key's file; raises `StartError` where it exists or cannot be written."""
+    if settings.signing_key_file is None:
+        raise StartError("setting GATEWAY_SIGNING_KEY_FILE: field required")
     try:
         SigningKey.create(settings.signing_key_file)
     except OSError as error:

@@ -104,8 +104,10 @@ class SigningKey:
         self._public = private.public_key()
 
     @classmethod
-    def load(cls, path: Path) -> SigningKey:
+    def load(cls, path: Path | None) -> SigningKey:
         """The key in a PEM file; raises `StartError`."""
+        if path is None:
+            raise StartError("setting GATEWAY_SIGNING_KEY_FILE: field required")
         try:
             loaded = serialization.load_pem_private_key(path.read_bytes(), None)
         except (OSError, ValueError, TypeError) as error:

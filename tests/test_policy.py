@@ -121,9 +121,7 @@ def test_a_field_that_no_line_lists_is_refused(folder: Path) -> None:
     for path in folder.glob("*.csv"):
         kept = [line for line in path.read_text().splitlines() if "Customer.unsubscribeUrl" not in line]
         path.write_text("\n".join(kept) + "\n")
-    with pytest.raises(
-        PolicyError, match=r"`Customer\.unsubscribeUrl` is .* in no policy line"
-    ):
+    with pytest.raises(PolicyError, match=r"`Customer\.unsubscribeUrl` is .* in no policy line"):
         load_policy(folder, MODEL)
 
 

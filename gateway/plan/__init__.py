@@ -35,7 +35,7 @@ def plan(
     """The plan of an operation for the caller's grants. It holds for all variables with the same `seen`."""
     selections = Selections(operation, variables)
     judge = Judge(grants)
-    planner = Planner(model, settings, selections, variables, judge)
+    planner = Planner(model, settings, selections, variables, judge, scope)
     fields = selections.fields([operation.definition.selection_set], frozenset({"Query"}))
     roots = tuple(planner.root(key, nodes) for key, nodes in fields.items())
     cost = sum(root_cost(root, settings.page_limit) for root in roots)

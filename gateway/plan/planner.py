@@ -14,6 +14,7 @@ from ..config import Settings
 from ..errors import Code, Location, fault
 from ..grants import Rows
 from ..operation import location_of
+from ..row_rules import Scope
 from .arguments import Arguments, Leaf, Tree, literal, operand
 from .conditions import Conditions
 from .judge import Judge
@@ -56,6 +57,7 @@ class Planner:
     selections: Selections
     variables: Mapping[str, object]
     judge: Judge
+    scope: Scope
 
     # ------------------------------------------------------------ roots
 
@@ -190,9 +192,10 @@ class Planner:
         rules = self.judge.target(entity, field.coordinate, path, location_of(nodes[0]))
         if rules is None:
             return Constant(key, None)
-        same = self.judge.grants.type_access(parent.name) == Rows(rules)
+        same = self.judge.grants.type_access(parent.name) == Rows(rules) and self.scope is Scope.ACCOUNT
         # INVARIANT: a rule speaks of a customer, an order or a delivery; where the related row is of the
-        # same ones by a foreign key, the parent's rule holds for it and is not asked again.
+        # same ones by a foreign key, the parent's rule holds for it and is not asked again. A token of one
+        # order is narrower: the order's customer is not a part of the order.
         needed = None if field.same_customer and same else rules
         if isinstance(field.source, ToMany):
             return ToManyPage(key, field, self._connection(entity, needed, rules, nodes, path))

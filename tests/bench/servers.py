@@ -72,17 +72,17 @@ def started(
 ) -> Iterator[Programs]:
     """Both servers and the load; they are stopped and waited for."""
     if embedded_pid is not None:
-        pin(embedded_pid, cores and cores.rest)
+        pin(embedded_pid, cores.rest if cores else None)
     with ExitStack() as stack:
         ports, pids = {}, {}
         for name in (GATEWAY, HAND_WRITTEN):
             server = stack.enter_context(_program("serve", name, environment=environment))
-            pin(server.pid, cores and cores.servers)
+            pin(server.pid, cores.servers if cores else None)
             assert server.stdout is not None
             pids[name] = server.pid
             ports[name] = int(server.stdout.readline())
         load = stack.enter_context(_program("load", environment=environment))
-        pin(load.pid, cores and cores.rest)
+        pin(load.pid, cores.rest if cores else None)
         yield Programs(ports, pids, load, embedded_pid)
 
 
