@@ -124,11 +124,8 @@ def computed(description: str, expression: Expression) -> Any:
 
 def money(description: str, amount: str) -> Any:
     """A `Money` of the column `amount` and the row's currency, compared by its amount."""
-    parts: dict[str, tuple[Kind, Expression]] = {
-        "amount": (Kind.DECIMAL, lambda table: table.c[amount]),
-        "currency": (Kind.STRING, lambda table: table.c.currency),
-    }
-    return _field(ValueObject(parts, lambda table: table.c[amount], "amount"), description)
+    parts = {"amount": (Kind.DECIMAL, _column(amount)), "currency": (Kind.STRING, _column("currency"))}
+    return _field(ValueObject(parts, _column(amount), "amount"), description)
 
 
 def address(description: str, prefix: str) -> Any:
@@ -139,12 +136,16 @@ def address(description: str, prefix: str) -> Any:
         "postalTown": f"{prefix}_postal_town",
         "countryCode": f"{prefix}_country_code",
     }
-    parts: dict[str, tuple[Kind, Expression]] = {
-        name: (Kind.STRING, lambda table, of=of: table.c[of])  # type: ignore[misc]  # a default binds the name
-        for name, of in columns.items()
-    }
-    present: Expression = lambda table: func.coalesce(*(table.c[of] for of in columns.values()))  # noqa: E731  # a plain expression, typed
+    parts = {name: (Kind.STRING, _column(of)) for name, of in columns.items()}
+
+    def present(table: FromClause) -> ColumnElement[Any]:
+        return func.coalesce(*(table.c[of] for of in columns.values()))
+
     return _field(ValueObject(parts, present), description)
+
+
+def _column(name: str) -> Expression:
+    return lambda table: table.c[name]
 
 
 def one(target: str, description: str, *, key: str) -> Any:

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from tests.naive_query import global_id
+from tests.naive import Expected, expected
+from tests.naive_query import global_id, read_global_id
 from tests.naive_rules import Asker
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -170,3 +171,26 @@ class World:
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         return ROWS
+
+
+def ask(asker: Asker, document: str, now: datetime = NOW, **variables: Any) -> Expected:
+    return expected(ROWS, asker, now, document, variables)
+
+
+def first_root(asker: Asker, document: str, now: datetime = NOW, **variables: Any) -> Any:
+    """The value of the operation's first root field."""
+    answer = ask(asker, document, now, **variables)
+    assert answer.data is not None
+    return next(iter(answer.data.values()))
+
+
+def numbers(asker: Asker, root: str, arguments: str = "", now: datetime = NOW) -> list[int]:
+    """The hand-made numbers of the rows a list shows, in its order."""
+    nodes = first_root(asker, f"{{ {root}{arguments} {{ nodes {{ id }} }} }}", now)["nodes"]
+    return [int(str(read_global_id(node["id"])[1])[-12:]) for node in nodes]
+
+
+def cells(asker: Asker, root: str, field: str, now: datetime = NOW) -> list[Any]:
+    """The values of one field on the rows of a list, oldest row first."""
+    nodes = first_root(asker, f"{{ {root}(orderBy: {{id: ASC}}) {{ nodes {{ {field} }} }} }}", now)["nodes"]
+    return [node[field] for node in nodes]

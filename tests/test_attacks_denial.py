@@ -1,18 +1,17 @@
-"""Operations and bodies made to exhaust: each is answered at once, with a mistake or small data, never a 500.
+"""Operations made to exhaust: each is answered at once, with a mistake or small data, never a 500.
 
-The costly ones go to a gateway in a process of its own, so that one that hangs is ended and told from a slow
-machine: what is measured is the processor time that the gateway spends.
+They go to a gateway in a process of its own, so that one that hangs can be ended, and a slow machine is not
+taken for it: what is measured is the processor time that the gateway spends.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import pytest
 from schema.scalars import global_id
 from tests.world import World
 
-PROCESSOR_SECONDS = 2.0
+PROCESSOR_SECONDS = 2.5
 PATIENCE_SECONDS = 12.0
 MOST_BYTES = 2_000_000
 JSON = {"content-type": "application/json"}
@@ -107,24 +106,30 @@ def nested(count: int, opening: str, inside: str, closing: str) -> str:
 
 
 def nested_where(depth: int, *keys: str) -> dict[str, Any]:
-    """A condition inside itself."""
+    """A condition inside itself under these keys, the innermost first; `and` takes a list."""
     where: Any = {}
-    for _ in range(depth):
-        for key in keys:
-            where = [where] if key == "and" else {key: where}
-            where = {"and": where} if key == "and" else where
+    for key in keys * depth:
+        where = {key: [where] if key == "and" else where}
     found: dict[str, Any] = where
     return found
 
 
 def multiplying(width: int, height: int) -> str:
-    """Fragments of which each level asks for the next one `width` times: `width ** height` fields."""
+    """Fragments of which each level asks `width` times for the next: `width ** (2 * height)` fields."""
     levels = [
         f"fragment F{level} on Order {{ {many(width, f'a#: customer {{ ...G{level} }}')} }} "
-        f"fragment G{level} on Customer {{ {many(width, f'b#: orders(first: 1) {{ nodes {{ ...F{level + 1} }} }}')} }}"
+        f"fragment G{level} on Customer {{ {many(width, f'b#: orders(first: 1) {{ ...H{level} }}')} }} "
+        f"fragment H{level} on OrderConnection {{ nodes {{ ...F{level + 1} }} }}"
         for level in range(height)
     ]
     return f'{{ order(number: "x") {{ ...F0 }} }} {" ".join(levels)} fragment F{height} on Order {{ id }}'
+
+
+def doubling(count: int) -> str:
+    """Fragments of which each spreads the next twice, once in an inline fragment."""
+    spreads = "fragment f{0} on Query {{ ...f{1} ... {{ ...f{1} }} }}"
+    levels = " ".join(spreads.format(number, number + 1) for number in range(count))
+    return f"{{ ...f0 }} {levels} fragment f{count} on Query {{ __typename }}"
 
 
 def chain(count: int, last: str) -> str:
@@ -137,7 +142,7 @@ def chain(count: int, last: str) -> str:
 
 DIGITS = "9" * 50_000
 WHERE = "query($w: OrderWhere!) { orders(where: $w) { totalCount } }"
-PAGE = "orders(first: 100) { nodes { #: lines(first: 100) { nodes { id } } } }"
+PAGE = "orders(first: 100) { nodes { p#: lines(first: 100) { nodes { q#: id } } } }"
 SHOWN = "fragment F on __Schema { types { name fields { name type { name fields { name } } } } }"
 
 REFUSED: dict[str, tuple[str, str]] = {
@@ -153,16 +158,15 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "repeated aliases": ("TOO_COMPLEX", "{ " + many(1500, "a: viewer { role }") + " }"),
     "tokens": ("TOO_COMPLEX", "{ " + many(4000, "a#: __typename") + " }"),
-    "directives": ("TOO_COMPLEX", "{ __typename " + many(2000, "@skip(if: false)") + " }"),
+    "directives": ("VALIDATION_FAILED", "{ __typename " + many(1200, "@skip(if: false)") + " }"),
     "unknown directives": ("VALIDATION_FAILED", "{ __typename " + many(4000, "@a#") + " }"),
     "a fragment in itself": ("VALIDATION_FAILED", "{ ...A } fragment A on Query { ...A viewer { role } }"),
     "a circle of fragments": ("VALIDATION_FAILED", chain(18, "f0")),
-    "a large circle of fragments": ("TOO_COMPLEX", chain(600, "f0")),
     "nested full pages": (
         "TOO_COMPLEX",
-        f"{{ {PAGE.replace('#', 'a').replace('id', 'id sku name quantity')} }}",
+        "{ " + PAGE.replace("q#: id", many(30, "q#: sku")).replace("p#", "p") + " }",
     ),
-    "many full pages": ("TOO_COMPLEX", "{ " + many(30, f"r#: {PAGE}") + " }"),
+    "many full pages": ("TOO_COMPLEX", "{ " + many(30, f"o#: {PAGE}") + " }"),
     "a large page": ("BAD_PAGE", "{ orders(first: 2147483647) { nodes { id } } }"),
     "deep introspection": (
         "VALIDATION_FAILED",
@@ -199,16 +203,11 @@ REFUSED: dict[str, tuple[str, str]] = {
 }
 
 HEAVY: dict[str, tuple[str, Any]] = {
-    "1.8 KB of fragments, twice each": (
-        "{ ...f0 } "
-        + many(18, "fragment f# on Query { a#: viewer { role } ...g# ...g# }")
-        + many(18, "fragment g# on Query { ...f18 b#: viewer { role } ...f18 }")
-        + " fragment f18 on Query { __typename }",
-        None,
-    ),
+    "1.8 KB of fragments, each twice in the one before": (doubling(35), None),
     "fragments that multiply, 2 wide": (multiplying(2, 4), None),
     "fragments that multiply, 6 wide": (multiplying(6, 3), None),
     "fragments that multiply, 20 wide": (multiplying(20, 4), None),
+    "a large circle of fragments": (chain(600, "f0"), None),
     "a chain of fragments": (chain(600, "f600") + " fragment f600 on Query { __typename }", None),
     "fragments side by side": (
         "{ " + many(700, "...f#") + " } " + many(700, "fragment f# on Query { a#: __typename }"),
@@ -229,17 +228,20 @@ HEAVY: dict[str, tuple[str, Any]] = {
     "repeated lists": ("{ " + many(150, "a: orders { nodes { id } }") + " }", None),
     "nested inline fragments": (nested(150, "{ ... ", "{ __typename }", "}"), None),
     "nested inline fragments, fewer": (nested(90, "{ ... @include(if: true) ", "{ __typename }", "}"), None),
-    "nested literal": (f"{{ orders(where: {nested(180, '{not: ', '{}', '}')}) {{ totalCount }} }}", None),
-    "nested literal, fewer": (
-        f"{{ orders(where: {nested(90, '{and: [', '{}', ']}')}) {{ totalCount }} }}",
-        None,
-    ),
-    "nested variable": (WHERE, {"w": nested_where(200, "not")}),
+    **{
+        f"a literal {depth} deep": (
+            f"{{ orders(where: {nested(depth, '{not: ', '{}', '}')}) {{ totalCount }} }}",
+            None,
+        )
+        for depth in range(40, 240, 20)
+    },
+    **{
+        f"a variable {depth} deep": (WHERE, {"w": nested_where(depth, "not")}) for depth in range(40, 440, 40)
+    },
     "nested variable of lists": (WHERE, {"w": nested_where(120, "and")}),
     "nested variable of relations": (WHERE, {"w": nested_where(40, "some", "orders", "customer")}),
-    "deeply nested variable": (WHERE, {"w": nested_where(500, "not")}),
     "many conditions": (WHERE, {"w": {"or": [{"number": {"eq": "x"}}] * 9000}}),
-    "many relations": (WHERE, {"w": {"or": [{"lines": {"some": {}}}] * 2000}}),
+    "many relations": (WHERE, {"w": {"or": [{"lines": {"some": {}}}] * 5000}}),
     "one variable many times": (
         f"query($w: OrderWhere!) {{ orders(where: {{and: [{many(500, '$w')}]}}) {{ totalCount }} }}",
         {"w": {"or": [{"number": {"eq": "x"}}] * 1000}},
@@ -247,7 +249,7 @@ HEAVY: dict[str, tuple[str, Any]] = {
     "a long list to look in": (WHERE, {"w": {"number": {"in": ["x"] * 40_000}}}),
     "a long text": (WHERE, {"w": {"number": {"eq": "x" * 200_000}}}),
     "a long text as an id": ("query($id: ID!) { node(id: $id) { id } }", {"id": "A" * 200_000}),
-    "variables nobody asked for": ("{ __typename }", {f"v{number}": [number] * 10 for number in range(5000)}),
+    "variables nobody asked for": ("{ __typename }", {f"v{number}": [number] * 10 for number in range(3000)}),
     "many sort keys": (
         "query($o: [OrderOrderBy!], $c: String) { orders(orderBy: $o, after: $c) { nodes { id } } }",
         {"o": [{"number": "ASC"}, {"id": "DESC"}] * 100},
@@ -318,102 +320,3 @@ def test_a_long_token_is_refused(served: Served, size: int) -> None:
     response = served.client.post("/graphql", content=b'{"query": "{ __typename }"}', headers=headers)
     assert 400 <= response.status_code < 500
     assert served.ask("{ __typename }").status_code == 200
-
-
-# ---------------------------------------------------------------- bodies
-
-
-def body_of(**parts: Any) -> bytes:
-    """A body as a client writes it."""
-    return json.dumps({"query": "{ __typename }", **parts}).encode()
-
-
-def with_variables(text: str) -> bytes:
-    """A body whose variables are this text."""
-    return b'{"query": "{ __typename }", "variables": ' + text.encode() + b"}"
-
-
-DEEP = nested(50_000, "[", "", "]")
-BODIES: dict[str, bytes] = {
-    **{
-        f"JSON but no object: {text}": text.encode()
-        for text in ("null", "1", '"x"', "[]", "true", "1e400", "{}")
-    },
-    "a batch": b"[" + body_of() + b"," + body_of() + b"]",
-    "empty": b"",
-    "not JSON": b"query { __typename }",
-    "bad UTF-8": b'{"query": "{ __typename } # \xff"}',
-    "overlong UTF-8": b'{"query": "{ __typename } # \xc0\xaf"}',
-    "surrogates in UTF-8": b'{"query": "{ __typename } # \xed\xa0\x80"}',
-    "UTF-16": body_of().decode().encode("utf-16"),
-    "byte order mark": b"\xef\xbb\xbf" + body_of(),
-    "a lone surrogate in the query": b'{"query": "{ __typename } # \\ud800"}',
-    "a lone surrogate in the name": b'{"query": "{ __typename }", "operationName": "\\udfff"}',
-    "a lone surrogate in a variable": with_variables('{"a": "\\ud800"}'),
-    "a lone surrogate in a key": with_variables('{"\\ud800": 1}'),
-    "50,000 levels": DEEP.encode(),
-    "50,000 levels of objects": nested(50_000, '{"a":', "1", "}").encode(),
-    "50,000 levels in variables": with_variables(f'{{"a": {DEEP}}}'),
-    "50,000 levels never closed": with_variables("[" * 50_000),
-    "50,000 digits": with_variables(f'{{"a": {DIGITS}}}'),
-    "50,000 digits of a fraction": with_variables(f'{{"a": 0.{DIGITS}e-{DIGITS}}}'),
-    "no number": with_variables('{"a": NaN}'),
-    "infinity": with_variables('{"a": -Infinity}'),
-    "trailing text": body_of() + b"x",
-    "too large": body_of(extensions={"a": "x" * 300_000}),
-    "a query that is no text": body_of(query=["{ __typename }"]),
-    "an empty query": body_of(query=""),
-    "variables as a list": body_of(variables=[1]),
-    "variables as a text": body_of(variables='{"a": 1}'),
-    "extensions as a text": body_of(extensions="x"),
-    "a name that is no text": body_of(operationName=1),
-    "gzip without saying so": gzip.compress(body_of()),
-}
-
-
-def assert_refused(response: Any, *statuses: int) -> None:
-    """The request is refused at the edge, as JSON, with one of these statuses."""
-    assert response.status_code in statuses, response.text
-    assert set(response.json()) == {"errors"}
-    assert {error["extensions"]["code"] for error in response.json()["errors"]} == {"BAD_REQUEST"}
-
-
-@pytest.mark.parametrize("name", BODIES)
-def test_a_body_that_is_no_request_is_refused(world: World, name: str) -> None:
-    """A body that is no JSON object with a query is 400 or 413, whatever it is instead."""
-    if name == "50,000 digits of a fraction":
-        assert world.client.post("/graphql", content=BODIES[name], headers=JSON).status_code < 500
-        return
-    assert_refused(world.client.post("/graphql", content=BODIES[name], headers=JSON), 400, 413)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"content-type": "application/x-www-form-urlencoded"},
-        {"content-type": "multipart/form-data; boundary=x"},
-        {"content-type": "text/plain"},
-        {"content-type": "text/plain; application/json"},
-        {"content-type": "application/graphql"},
-        {"content-type": "application/jsonp"},
-        {"content-type": ""},
-        {"content-type": "application/json; charset=utf-16"},
-        {"content-type": "application/json; charset=iso-8859-1"},
-        {**JSON, "content-encoding": "gzip"},
-        {**JSON, "content-encoding": "deflate"},
-        {**JSON, "content-encoding": "gzip, gzip"},
-    ],
-)
-def test_a_body_that_a_form_could_send_or_that_is_packed_is_refused(
-    world: World, headers: dict[str, str]
-) -> None:
-    """Only plain JSON in UTF-8 is read: no form, no multipart, no text, no gzip bomb is unpacked."""
-    bomb = gzip.compress(b"\0" * 50_000_000) if "content-encoding" in headers else body_of()
-    assert_refused(world.client.post("/graphql", content=bomb, headers=headers), 415)
-
-
-# ---------------------------------------------------------------- what must work
-
-WIDE: dict[str, Callable[[str, str], str]] = {
-    "the root": lambda keys, _: f"{{ {keys} }}",
-}

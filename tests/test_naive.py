@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
 
 import pytest
 
-from tests.naive import Expected, expected
-from tests.naive_query import read_global_id
+from tests.naive import expected
 from tests.naive_rows import (
     AINO,
     ANONYMOUS,
@@ -32,33 +29,14 @@ from tests.naive_rows import (
     VILLE,
     WAREHOUSE,
     an_id,
+    ask,
+    cells,
     delivery,
+    first_root,
     key,
+    numbers,
 )
 from tests.naive_rules import MATRIX, Asker
-
-
-def ask(asker: Asker, document: str, now: datetime = NOW, **variables: Any) -> Expected:
-    return expected(ROWS, asker, now, document, variables)
-
-
-def first_root(asker: Asker, document: str, now: datetime = NOW, **variables: Any) -> Any:
-    """The value of the operation's first root field."""
-    answer = ask(asker, document, now, **variables)
-    assert answer.data is not None
-    return next(iter(answer.data.values()))
-
-
-def numbers(asker: Asker, root: str, arguments: str = "", now: datetime = NOW) -> list[int]:
-    """The hand-made numbers of the rows a list shows, in its order."""
-    nodes = first_root(asker, f"{{ {root}{arguments} {{ nodes {{ id }} }} }}", now)["nodes"]
-    return [int(str(read_global_id(node["id"])[1])[-12:]) for node in nodes]
-
-
-def cells(asker: Asker, root: str, field: str, now: datetime = NOW) -> list[Any]:
-    """The values of one field on the rows of a list, oldest row first."""
-    nodes = first_root(asker, f"{{ {root}(orderBy: {{id: ASC}}) {{ nodes {{ {field} }} }} }}", now)["nodes"]
-    return [node[field] for node in nodes]
 
 
 def test_every_shows_every_row_and_all_leaves_out_a_restricted_customer() -> None:

@@ -128,7 +128,8 @@ def partner(world: World) -> Iterator[str]:
     token = new_partner_token()
     world.execute(
         "INSERT INTO partner_token"
-        " (id, partner, kind, carrier_id, prefix, hash, issued_by, created_at, expires_at) VALUES ($1, 'Posti', 'CARRIER', $2, $3, $4, 'test', $5, $6)",
+        " (id, partner, kind, carrier_id, prefix, hash, issued_by, created_at, expires_at)"
+        " VALUES ($1, 'Posti', 'CARRIER', $2, $3, $4, 'test', $5, $6)",
         *(uuid.uuid4(), world.askers["carrier"].carrier_id, token[:12], partner_token_hash(token)),
         *(NOW, NOW + timedelta(days=1)),
     )

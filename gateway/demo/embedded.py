@@ -79,7 +79,12 @@ class _Account:
 
 def default_data_dir() -> Path:
     """The data folder where none is named: the user's own, for root the system's."""
-    return Path("/var/lib", APPLICATION) if os.geteuid() == 0 else platformdirs.user_data_path(APPLICATION)
+    if os.geteuid() == 0:
+        return Path("/var/lib", APPLICATION)
+    try:
+        return platformdirs.user_data_path(APPLICATION)
+    except RuntimeError as error:
+        raise StartError("there is no home folder for the data: name a folder with `--data-dir`") from error
 
 
 @contextmanager

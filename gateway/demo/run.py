@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -71,7 +71,8 @@ def run_demo(demo: Demo, console: Console) -> None:
         app = create_app(settings)
         _announce(console, url, principals)
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
-        with _told(demo.data_dir, server):
+        # uvicorn ends its work on an interrupt, and then raises it again: here it is the way to stop.
+        with _told(demo.data_dir, server), suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
     console.print("stopped")
 

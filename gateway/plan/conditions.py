@@ -88,10 +88,13 @@ class Conditions:
         return [Related(field, entity, rules, self.where(entity, given))]
 
     def _quantified(self, field: Field, entity: Entity, given: Tree) -> list[Condition]:
+        rules = self.judge.related(field, entity, self.path, self.location)
+        if rules is None:
+            return []
         parts: list[Condition] = []
         for quantifier, tree in self._object(given).items():
-            for related in self._related(field, entity, tree):
-                parts.append(related if quantifier == "some" else Not(related))
+            found = Related(field, entity, rules, self.where(entity, tree))
+            parts.append(found if quantifier == "some" else Not(found))
         return parts
 
     def _object(self, tree: Tree) -> dict[str, Tree]:

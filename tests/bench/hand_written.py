@@ -28,6 +28,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
+POSTGRES = {"timezone": "UTC", "jit": "off", "default_transaction_read_only": "on", "statement_timeout": "15000"}
 
 ONE_CUSTOMER = f"""
 SELECT convert_to(json_build_object('customer', (
@@ -153,7 +154,7 @@ class Endpoint:
             reset=_keep,
             statement_cache_size=512,
             max_cacheable_statement_size=0,
-            server_settings={"timezone": "UTC", "jit": "off", "default_transaction_read_only": "on"},
+            server_settings=POSTGRES,
         )
         for row in await self._pool.fetch("SELECT employee_id, role FROM designation"):
             self._roles[row["employee_id"]] = row["role"]
