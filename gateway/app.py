@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -173,17 +174,29 @@ async def _schema(gateway: Gateway, request: HttpRequest) -> Response:
 
 
 def _media_type(request: HttpRequest) -> str:
-    """The media type of the answer, by the first acceptable one (GraphQL over HTTP, section 6.1)."""
+    """The media type of the answer: the best acceptable one (GraphQL over HTTP, section 6.1)."""
     accept = request.headers.get("accept")
     if accept is None:
         return JSON
+    best, found = 0.0, None
     for part in accept.split(","):
-        kind = part.partition(";")[0].strip().lower()
-        if kind == GRAPHQL_RESPONSE:
-            return GRAPHQL_RESPONSE
-        if kind in (JSON, "application/*", "*/*"):
-            return JSON
-    raise HttpError(Code.BAD_REQUEST, f"`Accept` takes {JSON} or {GRAPHQL_RESPONSE}", 406)
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        media = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(kind)
+        quality = _quality(parameters)
+        if media is not None and quality > best:
+            best, found = quality, media
+    if found is None:
+        raise HttpError(Code.BAD_REQUEST, f"`Accept` takes {JSON} or {GRAPHQL_RESPONSE}", 406)
+    return found
+
+
+def _quality(parameters: list[str]) -> float:
+    """The weight of a media range (RFC 9110, section 12.4.2); what is no weight counts as none."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "q":
+            return float(value) if re.fullmatch(r"[01](\.\d{0,3})?", value) else 0.0
+    return 1.0
 
 
 async def _read_request(settings: Settings, request: HttpRequest) -> Request:

@@ -16,12 +16,12 @@ from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     Node,
     OperationDefinitionNode,
     StringValueNode,
-    ValueNode,
     VariableNode,
     Visitor,
     get_variable_values,
@@ -36,6 +36,7 @@ from schema.scalars import read_global_id
 from .config import Settings
 from .errors import Code, Location, Problem, RequestError, fault
 from .limits import check_limits
+from .messages import safe_message
 
 ABSENT = object()
 VALUE = object()
@@ -63,8 +64,12 @@ def parse_operation(text: str, name: str | None, schema: GraphQLSchema, settings
     """The named operation of a document, or its only one; raises `RequestError`."""
     document = _parse(text, settings)
     check_limits(document, settings)
-    if errors := validate(schema, document, max_errors=20, hide_suggestions=True):
-        raise RequestError(*(_validation_problem(error) for error in errors))
+    try:
+        errors = validate(schema, document, max_errors=20, hide_suggestions=True)
+    except RecursionError:
+        raise fault(Code.TOO_COMPLEX, "the document is nested too deeply") from None
+    if errors:
+        raise RequestError(*(_validation_problem(error, schema, document) for error in errors))
     definition = _choose(document, name)
     fragments = {
         node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
@@ -83,17 +88,23 @@ def coerce(operation: Operation, given: Mapping[str, Any], schema: GraphQLSchema
         raise fault(Code.BAD_VARIABLE, "a variable is nested too deeply") from error
     if isinstance(found, list):
         raise RequestError(*(_variable_problem(error) for error in found))
-    for name, value in found.coerced.items():
-        if _has_nul(value):
-            raise fault(Code.BAD_VARIABLE, f"variable `${name}` holds a NUL character")
+    for definition in definitions:
+        name = definition.variable.name.value
+        if _has_nul(found.coerced.get(name)):
+            message = f"variable `${name}` holds a NUL character"
+            raise fault(Code.BAD_VARIABLE, message, location_of(definition))
     return found.coerced
 
 
 def variables_of(nodes: Iterable[Node], fragments: Mapping[str, FragmentDefinitionNode]) -> frozenset[str]:
-    """The variables used in these nodes and in any fragment."""
+    """The variables used in these nodes and in the fragments they spread."""
     found = _Variables()
-    for node in (*nodes, *fragments.values()):
-        visit(node, found)
+    waiting, spread = list(nodes), set[str]()
+    while waiting:
+        visit(waiting.pop(), found)
+        for name in found.fragments - spread:
+            spread.add(name)
+            waiting.append(fragments[name])
     return frozenset(found.names)
 
 
@@ -110,7 +121,7 @@ def _parse(text: str, settings: Settings) -> DocumentNode:
     except GraphQLError as error:
         place = error.locations[0] if error.locations else None
         where = Location(place.line, place.column) if place else None
-        if "tokens" in error.message:
+        if error.message.startswith("Syntax Error: Document contains more than"):
             raise fault(
                 Code.TOO_COMPLEX, f"the document has more than {settings.token_limit} tokens", where
             ) from None
@@ -131,17 +142,10 @@ def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode
     raise fault(Code.BAD_REQUEST, "the document has no operation of the name given")
 
 
-def _validation_problem(error: GraphQLError) -> Problem:
-    node = error.nodes[0] if error.nodes else None
-    if isinstance(node, ValueNode) and not isinstance(node, VariableNode):
-        message = "a value does not have the type its place asks for"
-    else:
-        message = error.message.rstrip(".").replace("'", "`").replace('"', "`")
-        message = message[:1].lower() + message[1:]
-    place = error.locations[0] if error.locations else None
-    return Problem(
-        Code.VALIDATION_FAILED, message, Location(place.line, place.column) if place else location_of(node)
-    )
+def _validation_problem(error: GraphQLError, schema: GraphQLSchema, document: DocumentNode) -> Problem:
+    places = error.locations or ()
+    location = Location(places[0].line, places[0].column) if places else location_of(document.definitions[0])
+    return Problem(Code.VALIDATION_FAILED, safe_message(error, schema), location)
 
 
 def _variable_problem(error: GraphQLError) -> Problem:
@@ -217,10 +221,14 @@ class _Usage(Visitor):
 class _Variables(Visitor):
     def __init__(self) -> None:
         super().__init__()
-        self.names: list[str] = []
+        self.names: set[str] = set()
+        self.fragments: set[str] = set()
 
     def enter_variable(self, node: VariableNode, *_: object) -> None:
-        self.names.append(node.name.value)
+        self.names.add(node.name.value)
+
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
+        self.fragments.add(node.name.value)
 
 
 def _looks(document: DocumentNode, definition: OperationDefinitionNode) -> tuple[tuple[str, Look], ...]:

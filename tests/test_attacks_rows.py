@@ -14,11 +14,17 @@ import pytest
 from schema.fields import ToMany
 from schema.model import Entity
 from schema.scalars import global_id
-from tests.naive_rules import Asker, Register
+from tests.naive_rules import Asker, Register, Row
 from tests.test_attacks import ENTITIES, LIST_OF, MODEL, PERSONAL, comparisons, everybody, ids_of, related
 from tests.world import World
 
 ABSENT = UUID("01900000-abcd-7000-8000-00000000abcd")
+# Everybody whose row rules differ, with the purpose that opens most of their types.
+OPENING = {
+    **dict.fromkeys(("anonymous", "customer", "one-order", "undesignated", "warehouse", "marketing")),
+    **dict.fromkeys(("carrier", "carrier-2", "newsletter", "analyst", "finance")),
+    "support": "customer-service",
+}
 
 
 def register_of(world: World, name: str, purpose: str | None = None) -> Register:
@@ -87,16 +93,23 @@ def by_id(entity: Entity) -> list[str]:
     return found
 
 
+def hidden_rows(world: World, name: str, purpose: str | None, entity: Entity) -> list[Row]:
+    """Some rows that do not exist for the asker: those of their own account first, if any."""
+    register, customer = register_of(world, name, purpose), world.askers[name].customer_id
+    rows = [row for row in register.rows[entity.name].values() if not register.visible(entity.name, row)]
+    mine = [row for row in rows if row.get("customer_id", row["id"]) == customer]
+    return [*mine[:2], *random.Random(1).sample(rows, min(3, len(rows)))]
+
+
 @pytest.mark.parametrize("entity", ENTITIES)
 def test_a_row_of_others_is_answered_like_no_row_at_all(world: World, entity: Entity) -> None:
     """A guessed or shared id of a row the caller may not see gives the bytes that an absent id gives."""
     documents = by_id(entity)
-    for name, purpose, _ in everybody(world):
-        register = register_of(world, name, purpose)
-        rows = [row for row in register.rows[entity.name].values() if not register.visible(entity.name, row)]
+    for name, purpose in OPENING.items():
+        rows = hidden_rows(world, name, purpose, entity)
         for document in documents if rows else ():
             absent = world.post(name, document, {"id": global_id(entity.name, ABSENT)}, purpose)
-            for row in random.Random(1).sample(rows, min(3, len(rows))):
+            for row in rows:
                 found = world.post(name, document, {"id": global_id(entity.name, row["id"])}, purpose)
                 assert (found.status_code, found.content) == (absent.status_code, absent.content), name
 
@@ -130,7 +143,8 @@ def test_a_number_of_others_is_answered_like_no_number_at_all(
 
 PLANNED: list[tuple[str, list[dict[str, Any]]]] = [
     (
-        "query($n: Int, $b: Int) { deliveries(first: $n, last: $b) { nodes { id recipientPhone streetAddress } } }",
+        "query($n: Int, $b: Int) { deliveries(first: $n, last: $b) "
+        "{ nodes { id recipientPhone streetAddress } } }",
         [{}, {"n": 1}, {"n": 2}, {"b": 2}, {"n": None, "b": 1}],
     ),
     (
@@ -173,9 +187,8 @@ def test_a_plan_is_used_for_nothing_but_what_it_was_made_for(world: World) -> No
         for document, many in planned
         for variables in many
     ]
-    random.Random(2).shuffle(cases)
     marks = itertools.count()
-    for name, purpose, document, variables in cases:
+    for name, purpose, document, variables in random.Random(2).sample(cases, 400):
         warm = world.post(name, document, variables, purpose)
         cold = world.post(name, f"{document} # {next(marks)}", variables, purpose)
         assert warm.json() == cold.json(), (name, purpose, document, variables)

@@ -50,7 +50,7 @@ class Asker:
     carrier_id: UUID | None = None
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """The register, the gateway, and everybody who may ask it."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from schema.fields import Kind, ToMany, ToOne
 from schema.model import Entity, Field
 
+from ..config import Settings
 from ..errors import Code, Location, fault
 from .arguments import Leaf, Tree, as_list, literal, operand
 from .judge import Judge
@@ -15,6 +16,7 @@ from .selections import Path
 from .values import AllOf, AnyOf, Compare, Condition, IsNull, Not, Reading, Related, SortKey
 
 EXACT = frozenset({"eq", "in"})
+RELATION_WEIGHT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +27,42 @@ class Conditions:
     entities: Mapping[str, Entity]
     path: Path
     location: Location | None
+    settings: Settings
 
-    def where(self, entity: Entity, tree: Tree) -> Condition:
+    def where(self, entity: Entity, tree: Tree, depth: int = 1) -> Condition:
         """What a `TWhere` asks for. A refused key stands for nothing: its root field will be null."""
         parts: list[Condition] = []
+        if depth > self.settings.depth_limit:
+            message = f"conditions are nested deeper than {self.settings.depth_limit}"
+            raise fault(Code.TOO_COMPLEX, message, self.location, cost=depth)
         for name, given in self._object(tree).items():
+            self._count(1)
             match name:
                 case "and":
-                    parts.append(AllOf(tuple(self.where(entity, item) for item in self._list(given))))
+                    parts.append(
+                        AllOf(tuple(self.where(entity, item, depth + 1) for item in self._list(given)))
+                    )
                 case "or":
-                    parts.append(AnyOf(tuple(self.where(entity, item) for item in self._list(given))))
+                    parts.append(
+                        AnyOf(tuple(self.where(entity, item, depth + 1) for item in self._list(given)))
+                    )
                 case "not":
-                    parts.append(Not(self.where(entity, given)))
+                    parts.append(Not(self.where(entity, given, depth + 1)))
                 case _:
-                    parts.extend(self._on_field(entity.fields[name], given))
+                    parts.extend(self._on_field(entity.fields[name], given, depth))
         return AllOf(tuple(parts))
+
+    def _count(self, weight: int) -> None:
+        self.judge.conditions += weight
+        if self.judge.conditions > self.settings.condition_limit:
+            message = f"the operation has more conditions than {self.settings.condition_limit}"
+            raise fault(Code.TOO_COMPLEX, message, self.location, cost=self.judge.conditions)
 
     def order(self, entity: Entity, tree: Tree) -> tuple[SortKey, ...]:
         """The keys of `orderBy`; raises BAD_VARIABLE where an entry has not exactly one."""
         keys = []
         for entry in self._list(tree):
+            self._count(RELATION_WEIGHT)
             named = [(name, given) for name, given in self._object(entry).items() if given is not None]
             if len(named) != 1:
                 raise fault(Code.BAD_VARIABLE, "each entry of `orderBy` names one field", self.location)
@@ -55,12 +73,12 @@ class Conditions:
                 keys.append(SortKey(entity.fields[name], literal(direction, Kind.ENUM) == "DESC"))
         return tuple(keys)
 
-    def _on_field(self, field: Field, given: Tree) -> list[Condition]:
+    def _on_field(self, field: Field, given: Tree, depth: int) -> list[Condition]:
         match field.source:
             case ToOne(target):
-                return self._related(field, self.entities[target], given)
+                return self._related(field, self.entities[target], given, depth)
             case ToMany(target):
-                return self._quantified(field, self.entities[target], given)
+                return self._quantified(field, self.entities[target], given, depth)
             case _:
                 return self._compared(field, self._object(given))
 
@@ -81,19 +99,21 @@ class Conditions:
             reading = Reading(Code.BAD_ID, frozenset({field.coordinate.partition(".")[0]}))
         return Compare(field, operator, operand(tree, kind, self.location, reading))
 
-    def _related(self, field: Field, entity: Entity, given: Tree) -> list[Condition]:
+    def _related(self, field: Field, entity: Entity, given: Tree, depth: int) -> list[Condition]:
+        self._count(RELATION_WEIGHT)
         rules = self.judge.related(field, entity, self.path, self.location)
         if rules is None:
             return []
-        return [Related(field, entity, rules, self.where(entity, given))]
+        return [Related(field, entity, rules, self.where(entity, given, depth + 1))]
 
-    def _quantified(self, field: Field, entity: Entity, given: Tree) -> list[Condition]:
+    def _quantified(self, field: Field, entity: Entity, given: Tree, depth: int) -> list[Condition]:
         rules = self.judge.related(field, entity, self.path, self.location)
         if rules is None:
             return []
         parts: list[Condition] = []
         for quantifier, tree in self._object(given).items():
-            found = Related(field, entity, rules, self.where(entity, tree))
+            self._count(RELATION_WEIGHT)
+            found = Related(field, entity, rules, self.where(entity, tree, depth + 1))
             parts.append(found if quantifier == "some" else Not(found))
         return parts
 

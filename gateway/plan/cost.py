@@ -16,7 +16,11 @@ from .values import (
     Root,
     ToManyPage,
     ToOneRecord,
+    TotalCount,
 )
+
+# A count goes over the whole list, however long.
+COUNT_COST = 100
 
 
 def root_cost(root: Root, page_limit: int) -> int:
@@ -58,5 +62,7 @@ def _part_cost(item: ConnectionItem, size: int) -> int:
             return size * record_cost(record)
         case Edges(_, items):
             return size * sum(record_cost(part) if isinstance(part, Record) else 1 for _, part in items)
+        case TotalCount():
+            return COUNT_COST
         case _:
             return 1

@@ -24,6 +24,7 @@ class Judge:
     withheld: set[str] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
     comparison_refused: bool = False
+    conditions: int = 0
 
     def cell(self, of: Field, path: Path, location: Location | None) -> Shown | Masked | PerRow | None:
         """What is seen of a field; None where it is refused."""

@@ -212,7 +212,7 @@ class Planner:
         path: Path,
     ) -> Connection:
         given = Arguments(nodes[0], self.variables)
-        conditions = Conditions(self.judge, self.model.entities, path, location_of(nodes[0]))
+        conditions = Conditions(self.judge, self.model.entities, path, location_of(nodes[0]), self.settings)
         where, order = given.get("where"), given.get("orderBy")
         planned_where = None if where is None else conditions.where(entity, where)
         planned_order = () if order is None else conditions.order(entity, order)

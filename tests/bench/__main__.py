@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> Findings:
         cores = choose_cores()
         asked = workloads(place)
         with started(place.environment(), cores, place.embedded_pid) as programs:
-            answers = {workload.name: verified(programs, workload) for workload in asked}
+            answers = {workload.name: verified(programs.ports, workload) for workload in asked}
             _say("both servers answer every request with the same data")
             cells = compared(programs, asked, clients, options.seconds, options.rounds, _say)
         _say("single steps")

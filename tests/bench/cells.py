@@ -54,11 +54,11 @@ class Cell:
         return median(self.ratios)
 
 
-def verified(programs: Programs, workload: Workload) -> Answer:
+def verified(ports: Mapping[str, int], workload: Workload) -> Answer:
     """The first call's answer; raises `UnequalAnswersError` where the servers' data differ for any call."""
     found = []
     for call in workload.calls:
-        ours, theirs = (_data(programs.ports[name], workload, call) for name in (GATEWAY, HAND_WRITTEN))
+        ours, theirs = (_data(ports[name], workload, call) for name in (GATEWAY, HAND_WRITTEN))
         if ours != theirs:
             raise UnequalAnswersError(f"{workload.name}: {_difference(ours, theirs)}")
         found.append(ours)

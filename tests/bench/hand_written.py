@@ -28,7 +28,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
-POSTGRES = {"timezone": "UTC", "jit": "off", "default_transaction_read_only": "on", "statement_timeout": "15000"}
+POSTGRES = {
+    "timezone": "UTC",
+    "jit": "off",
+    "default_transaction_read_only": "on",
+    "statement_timeout": "15000",
+}
 
 ONE_CUSTOMER = f"""
 SELECT convert_to(json_build_object('customer', (

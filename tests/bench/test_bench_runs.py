@@ -1,13 +1,67 @@
-"""The benchmark runs, and times nothing before both servers have answered the same."""
+"""The benchmark runs, and times nothing where the servers answer differently."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from tests.bench.__main__ import main
+from tests.bench.cells import UnequalAnswersError, verified
+from tests.bench.servers import GATEWAY, HAND_WRITTEN
+from tests.bench.workloads import Call, Workload
+
+ASKED = Workload("W", "two leaves", "{ a b }", (Call({}, {}),))
+
+
+@contextmanager
+def _answering(body: bytes) -> Iterator[int]:
+    """The port of a server that answers one request with this body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        yield server.server_port
+        thread.join(10)
+
+
+def test_equal_data_is_counted() -> None:
+    ours, theirs = b'{"data": {"a": 1, "b": [2]}}', b'{"data":{"b":[2],"a":1}}'
+    with _answering(ours) as one, _answering(theirs) as other:
+        found = verified({GATEWAY: one, HAND_WRITTEN: other}, ASKED)
+    assert (found.leaves, found.size) == (2, len(b'{"a":1,"b":[2]}'))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        (b'{"data": {"a": 1, "b": ["secret"]}}', r"W: the answers differ at data\.b\[0\]"),
+        (b'{"data": {"a": 1}}', "W: the answers differ at data"),
+        (b'{"data": null, "errors": [{"message": "refused"}]}', "W: refused"),
+    ],
+)
+def test_different_data_is_refused_without_naming_a_value(theirs: bytes, message: str) -> None:
+    ours = b'{"data": {"a": 1, "b": [2]}}'
+    with (
+        _answering(ours) as one,
+        _answering(theirs) as other,
+        pytest.raises(UnequalAnswersError, match=f"^{message}$"),
+    ):
+        verified({GATEWAY: one, HAND_WRITTEN: other}, ASKED)
 
 
 @pytest.mark.slow
