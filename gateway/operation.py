@@ -22,6 +22,7 @@ from graphql import (
     Node,
     OperationDefinitionNode,
     StringValueNode,
+    ValueNode,
     VariableNode,
     Visitor,
     get_variable_values,
@@ -144,8 +145,17 @@ def _choose(document: DocumentNode, name: str | None) -> OperationDefinitionNode
 
 def _validation_problem(error: GraphQLError, schema: GraphQLSchema, document: DocumentNode) -> Problem:
     places = error.locations or ()
-    location = Location(places[0].line, places[0].column) if places else location_of(document.definitions[0])
+    location = Location(places[0].line, places[0].column) if places else _place_of(error, document)
     return Problem(Code.VALIDATION_FAILED, safe_message(error, schema), location)
+
+
+def _place_of(error: GraphQLError, document: DocumentNode) -> Location | None:
+    """Where the first value of the document stands that reads like the error's, which is a copy."""
+    if not error.nodes:
+        return location_of(document.definitions[0])
+    found = _Values(print_ast(error.nodes[0]))
+    visit(document, found)
+    return location_of(found.first or document.definitions[0])
 
 
 def _variable_problem(error: GraphQLError) -> Problem:
@@ -229,6 +239,19 @@ class _Variables(Visitor):
 
     def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
         self.fragments.add(node.name.value)
+
+
+class _Values(Visitor):
+    """Finds the first value that is written like this."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.first: Node | None = None
+
+    def enter(self, node: Node, *_: object) -> None:
+        if self.first is None and isinstance(node, ValueNode) and print_ast(node) == self.text:
+            self.first = node
 
 
 def _looks(document: DocumentNode, definition: OperationDefinitionNode) -> tuple[tuple[str, Look], ...]:

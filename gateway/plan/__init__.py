@@ -15,6 +15,7 @@ from ..errors import Code, fault
 from ..grants import Grants
 from ..operation import Operation, location_of
 from ..row_rules import Scope
+from .arguments import Trees
 from .cost import root_cost
 from .judge import Judge
 from .planner import Planner
@@ -35,7 +36,7 @@ def plan(
     """The plan of an operation for the caller's grants. It holds for all variables with the same `seen`."""
     selections = Selections(operation, variables)
     judge = Judge(grants)
-    planner = Planner(model, settings, selections, variables, judge, scope)
+    planner = Planner(model, settings, selections, variables, Trees(variables), judge, scope)
     fields = selections.fields([operation.definition.selection_set], frozenset({"Query"}))
     roots = tuple(planner.root(key, nodes) for key, nodes in fields.items())
     cost = sum(root_cost(root, settings.page_limit) for root in roots)

@@ -44,17 +44,47 @@ class Leaf:
 Tree = dict[str, "Tree"] | list["Tree"] | Leaf | None
 
 
+class Trees:
+    """The trees of the values given in one operation; that of a variable is made once, however often used."""
+
+    def __init__(self, variables: Mapping[str, object]) -> None:
+        self._variables = variables
+        self._made: dict[str, Tree] = {}
+
+    def is_absent(self, node: ValueNode) -> bool:
+        """Whether a value is a variable without a value: as if it had not been written (section 3.10)."""
+        return isinstance(node, VariableNode) and node.name.value not in self._variables
+
+    def of(self, node: ValueNode) -> Tree:
+        """The tree of a value."""
+        match node:
+            case VariableNode():
+                name = node.name.value
+                if name not in self._made:
+                    place = FromVariable(name, ())
+                    self._made[name] = _inside(node, self._variables.get(name), place)
+                return self._made[name]
+            case NullValueNode():
+                return None
+            case ObjectValueNode():
+                kept = [entry for entry in node.fields if not self.is_absent(entry.value)]
+                return {entry.name.value: self.of(entry.value) for entry in kept}
+            case ListValueNode():
+                return [self.of(entry) for entry in node.values]
+            case _:
+                return Leaf(node, None, None)
+
+
 class Arguments:
     """The arguments given to a field; an absent variable leaves its argument absent."""
 
-    def __init__(self, node: FieldNode, variables: Mapping[str, object]) -> None:
+    def __init__(self, node: FieldNode, trees: Trees) -> None:
         self.location = location_of(node)
-        self._given: dict[str, Tree] = {}
-        for argument in node.arguments or ():
-            value = argument.value
-            if isinstance(value, VariableNode) and value.name.value not in variables:
-                continue
-            self._given[argument.name.value] = _read(value, variables)
+        self._given = {
+            argument.name.value: trees.of(argument.value)
+            for argument in node.arguments or ()
+            if not trees.is_absent(argument.value)
+        }
 
     def get(self, name: str) -> Tree:
         """The argument's tree; None where it is absent or null."""
@@ -63,25 +93,6 @@ class Arguments:
     def given(self) -> list[str]:
         """The names of the arguments that are neither absent nor null."""
         return [name for name, tree in self._given.items() if tree is not None]
-
-
-def _read(node: ValueNode, variables: Mapping[str, object]) -> Tree:
-    match node:
-        case VariableNode():
-            name = node.name.value
-            return _inside(node, variables.get(name), FromVariable(name, ()))
-        case NullValueNode():
-            return None
-        case ObjectValueNode():
-            return {
-                entry.name.value: _read(entry.value, variables)
-                for entry in node.fields
-                if not (isinstance(entry.value, VariableNode) and entry.value.name.value not in variables)
-            }
-        case ListValueNode():
-            return [_read(entry, variables) for entry in node.values]
-        case _:
-            return Leaf(node, None, None)
 
 
 def _inside(node: VariableNode, value: object, place: FromVariable) -> Tree:

@@ -15,7 +15,7 @@ from ..errors import Code, Location, fault
 from ..grants import Rows
 from ..operation import location_of
 from ..row_rules import Scope
-from .arguments import Arguments, Leaf, Tree, literal, operand
+from .arguments import Arguments, Leaf, Tree, Trees, literal, operand
 from .conditions import Conditions
 from .judge import Judge
 from .selections import Path, Selections
@@ -56,6 +56,7 @@ class Planner:
     settings: Settings
     selections: Selections
     variables: Mapping[str, object]
+    trees: Trees
     judge: Judge
     scope: Scope
 
@@ -93,7 +94,7 @@ class Planner:
         target, arguments = self.model.lookups[name]
         entity = self.model.entities[target]
         rules = self.judge.target(entity, f"Query.{name}", path, location)
-        given = Arguments(nodes[0], self.variables)
+        given = Arguments(nodes[0], self.trees)
         if len(given.given()) != 1:
             wanted = ", ".join(f"`{argument}`" for argument in arguments)
             raise fault(Code.BAD_LOOKUP, f"`{name}` takes exactly one of {wanted}", location)
@@ -120,7 +121,7 @@ class Planner:
     ) -> tuple[Operand, tuple[Record, ...] | None]:
         """The records of the types in the ids; None where one of the types is refused."""
         location = location_of(nodes[0])
-        tree = Arguments(nodes[0], self.variables).get(argument)
+        tree = Arguments(nodes[0], self.trees).get(argument)
         reading = Reading(Code.BAD_ID, frozenset(self.model.entities))
         value = operand(tree, Kind.ID, location, reading)
         keys = value.read(self.variables)
@@ -211,7 +212,7 @@ class Planner:
         nodes: Sequence[FieldNode],
         path: Path,
     ) -> Connection:
-        given = Arguments(nodes[0], self.variables)
+        given = Arguments(nodes[0], self.trees)
         conditions = Conditions(self.judge, self.model.entities, path, location_of(nodes[0]), self.settings)
         where, order = given.get("where"), given.get("orderBy")
         planned_where = None if where is None else conditions.where(entity, where)
