@@ -158,10 +158,8 @@ def _respond(found: Answer, media: str, request_id: str, error: RequestError | N
 async def _schema(gateway: Gateway, request: HttpRequest) -> Response:
     """The caller's own SDL."""
     try:
-        headers = request.headers
-        principal = await gateway.principals.identify(
-            headers.get("authorization"), headers.get("act-as"), gateway.clock()
-        )
+        given = (_header(request, "Authorization"), _header(request, "Act-As"))
+        principal = await gateway.principals.identify(*given, gateway.clock())
     except RequestError as error:
         return _respond(Answer(failed(error.problems), error.status), JSON, str(uuid4()), error)
     except DATABASE_ERRORS as error:
@@ -209,16 +207,23 @@ async def _read_request(settings: Settings, request: HttpRequest) -> Request:
         raise HttpError(Code.BAD_REQUEST, "`variables` and `extensions` are objects")
     if not isinstance(name, str | None):
         raise HttpError(Code.BAD_REQUEST, "`operationName` is a text")
-    headers = request.headers
     return Request(
         query=query,
         variables=variables or {},
         operation_name=name or None,
-        authorization=headers.get("authorization"),
-        act_as=headers.get("act-as"),
-        purpose=headers.get("processing-purpose"),
-        reject_on_refusal=_rejects(headers.get("on-forbidden")),
+        authorization=_header(request, "Authorization"),
+        act_as=_header(request, "Act-As"),
+        purpose=_header(request, "Processing-Purpose"),
+        reject_on_refusal=_rejects(_header(request, "On-Forbidden")),
     )
+
+
+def _header(request: HttpRequest, name: str) -> str | None:
+    """A header that decides something: given twice, it is not clear what was meant."""
+    given = request.headers.getlist(name)
+    if len(given) > 1:
+        raise HttpError(Code.BAD_REQUEST, f"`{name}` is given more than once")
+    return given[0] if given else None
 
 
 def _rejects(value: str | None) -> bool:

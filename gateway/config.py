@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         8000, ge=100, description="most fields of a document with its fragments spread; an object counts 5"
     )
     condition_limit: int = Field(
-        300, ge=10, description="most conditions of an operation; one on a relation or a sort key counts 10"
+        1000, ge=10, description="most conditions of an operation; one on a relation or a sort key counts 10"
     )
     cost_limit: int = Field(250_000, ge=100, description="most values an operation may ask for")
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import uuid
 import zlib
@@ -172,10 +173,12 @@ class SigningKey:
             kind, _, key = claims["sub"].partition(":")
             order = claims.get("order")
             not_before = max(float(claims["iat"]), float(claims.get("nbf", 0)))
+            if not math.isfinite(not_before + float(claims["exp"])):
+                raise ValueError("a time without end")
             found = Identity(
                 kind, uuid.UUID(key), uuid.UUID(order) if order else None, not_before, float(claims["exp"])
             )
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise Unauthenticated(_reason(error)) from error
         if kind not in ("customer", "employee") or (order and kind != "customer"):
             raise Unauthenticated("subject")

@@ -120,6 +120,7 @@ def test_a_customers_token_ends_with_its_expiry_and_leeway(world: World) -> None
         assert world.post("short", VIEWER).status_code == 401
     with world.at(NOW - leeway - SECOND):
         assert world.post("short", VIEWER).status_code == 401
+    del world.askers["short"]
 
 
 @pytest.fixture
@@ -135,6 +136,7 @@ def partner(world: World) -> Iterator[str]:
     )
     world.askers["partner"] = Asker("partner", "carrier", {"Authorization": f"Bearer {token}"})
     yield token
+    del world.askers["partner"]
     world.execute("DELETE FROM partner_token WHERE hash = $1", partner_token_hash(token))
 
 

@@ -49,6 +49,7 @@ from ..row_rules import AllRows, Scope, Where, row_of, rows
 from .conditions import visible
 from .connections import connection_value
 from .json_values import (
+    ROW,
     Expression,
     Pair,
     columns,
@@ -149,7 +150,7 @@ class Builder:
         self, record: Record, query: Select[Any], row: FromClause, outer: tuple[FromClause, ...]
     ) -> Expression:
         pairs = self.pairs(record, row, outer)
-        found = query.add_columns(*columns(pairs)).subquery()
+        found = query.add_columns(*columns(pairs)).subquery(ROW)
         return object_of(select(row_value(pairs, found)), *outer)
 
     def rows_list(
@@ -157,7 +158,7 @@ class Builder:
     ) -> Expression:
         """The list of a query's rows, each as the record's object."""
         pairs = self.pairs(record, row, outer)
-        found = query.add_columns(*columns(pairs)).subquery()
+        found = query.add_columns(*columns(pairs)).subquery(ROW)
         return object_of(select(list_value(pairs, found)), *outer)
 
     def row_object(self, record: Record, row: FromClause, outer: tuple[FromClause, ...]) -> Expression:

@@ -30,6 +30,10 @@ from schema.fields import Kind
 Expression = ColumnElement[Any]
 Pair = tuple[str, Expression]
 
+# The name of every sub-select whose rows become objects. No response key can be this name (GraphQL
+# specification, section 2.1.9), so that naming the row never names a column.
+ROW = "row$"
+
 # PostgreSQL cuts names at 63 bytes and refuses a row of more than 1,664 columns.
 LONGEST_NAME_BYTES = 63
 MOST_COLUMNS = 1600
@@ -119,7 +123,7 @@ def standalone_object(pairs: Sequence[Pair], *outer: Any) -> Expression:
     """An object of values of the enclosing row."""
     if not pairs or not is_narrow(pairs):
         return wide_object(pairs)
-    rows = select(*columns(pairs)).correlate(*outer).subquery()
+    rows = select(*columns(pairs)).correlate(*outer).subquery(ROW)
     return object_of(select(row_value(pairs, rows)), *outer)
 
 

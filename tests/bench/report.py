@@ -96,11 +96,17 @@ def _said(findings: Findings) -> Iterable[str]:
         f" The very first of a worker took {parts.first_ms:.0f} ms."
     )
     known, share = max(parts.identify_us.values()), _share(findings)
-    yield f"Knowing the caller takes {known:.0f} µs at most, {share:.0%} of a request of W1 at full load."
-    yield (
-        "The ratio of a cell varies: at the median cell, its lowest and its highest round lie"
-        f" {_spread(cells):.0%} of it apart."
-    )
+    yield f"Knowing the caller takes {known:.0f} µs at most, {share:.1%} of a request of W1 at full load."
+    if spent := [found for cell in cells if (found := _processor_ratio(cell)) is not None]:
+        yield (
+            "A request takes the gateway's process"
+            f" {min(spent):.2f} to {max(spent):.2f} times the processor time it takes the endpoint's."
+        )
+    if findings.rounds > 1:
+        yield (
+            "The ratio of a cell varies: at the median cell, its lowest and its highest round lie"
+            f" {_spread(cells):.0%} of it apart."
+        )
 
 
 def _met(is_met: bool) -> str:
@@ -115,6 +121,13 @@ def _share(findings: Findings) -> float:
     """The largest time to know a caller, of the shortest time the gateway spends on a request of W1."""
     fastest = max(_rate(cell.gateway) for cell in findings.cells if cell.workload == "W1")
     return max(findings.parts.identify_us.values()) * fastest / 1e6
+
+
+def _processor_ratio(cell: Cell) -> float | None:
+    ours, theirs = (
+        [one.server for one in usages if one.server] for usages in (cell.gateway_used, cell.hand_written_used)
+    )
+    return median(ours) / median(theirs) if ours and theirs else None
 
 
 def _spread(cells: Sequence[Cell]) -> float:
@@ -133,7 +146,7 @@ def _machine(findings: Findings) -> str:
     return (
         f"{cores} cores ({platform.machine()}), Python {platform.python_version()}, PostgreSQL"
         f" {findings.postgres} ({where}), {findings.customers:,} customers. {pinned}"
-        f" {findings.rounds} rounds of {findings.seconds:g} s a cell."
+        f" Rounds of {findings.seconds:g} s a cell: {findings.rounds}."
     )
 
 

@@ -1,9 +1,9 @@
-SELECT convert_to(CAST((SELECT row_to_json(anon_1) AS row_to_json_1 
-FROM (SELECT json_build_object('nodes'::text, (SELECT coalesce(json_agg(anon_2), '[]'::json) AS coalesce_1 
-FROM (SELECT delivery_1.reference AS reference, NULL::json AS "signedBy", (SELECT row_to_json(anon_3) AS row_to_json_2 
+SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_1 
+FROM (SELECT json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
+FROM (SELECT delivery_1.reference AS reference, NULL::json AS "signedBy", (SELECT row_to_json(row$) AS row_to_json_2 
 FROM (SELECT orders_1.number AS number, NULL::json AS customer, NULL::json AS total, NULL::json AS "billingName" 
 FROM orders AS orders_1 
-WHERE orders_1.id = delivery_1.order_id) AS anon_3) AS "order" 
+WHERE orders_1.id = delivery_1.order_id) AS row$) AS "order" 
 FROM delivery AS delivery_1 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -14,4 +14,4 @@ FROM delivery AS delivery_2
 WHERE delivery_2.order_id = orders_2.id AND (delivery_2.status NOT IN ('DELIVERED', 'RETURNED', 'LOST', 'CANCELLED')))) OR (EXISTS (SELECT 1 
 FROM returns AS returns_1 
 WHERE returns_1.order_id = orders_2.id AND (returns_1.status NOT IN ('CLOSED', 'REJECTED'))))))) ORDER BY delivery_1.id DESC 
- LIMIT 2) AS anon_2)) AS deliveries) AS anon_1) AS TEXT), 'UTF8') AS body
+ LIMIT 2) AS row$)) AS deliveries) AS row$) AS TEXT), 'UTF8') AS body
