@@ -55,6 +55,17 @@ class Prepared:
     tail: Tail
 
 
+def operation_weight(operation: Operation) -> int:
+    """What an operation weighs in its cache: the length of its document."""
+    return operation.length
+
+
+def prepared_weight(prepared: Prepared) -> int:
+    """What a plan weighs in its cache: the length of its SQL and of its errors."""
+    sql = prepared.statement.sql if isinstance(prepared.statement, Statement) else ""
+    return 1000 + len(sql) + len(prepared.tail.partial)
+
+
 @dataclass(frozen=True)
 class Gateway:
     """What a worker builds once and every request uses."""

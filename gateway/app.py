@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from schema.model import load_model
 
-from .answer import Answer, Clock, Gateway, Request, answer
+from .answer import Answer, Clock, Gateway, Request, answer, operation_weight, prepared_weight
 from .cache import Cache
 from .config import Settings
 from .database import DATABASE_ERRORS, Database, DatabaseTimeout
@@ -55,8 +55,8 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
         local=Local(policy, SchemaViews(model, policy)),
         clock=clock,
         constants={"setting_public_url": f"{settings.public_url.rstrip('/')}/u/", **periods},
-        operations=Cache(settings.operation_cache_entries),
-        plans=Cache(settings.plan_cache_entries),
+        operations=Cache(settings.operation_cache_bytes, operation_weight),
+        plans=Cache(settings.plan_cache_bytes, prepared_weight),
     )
 
 
@@ -86,10 +86,15 @@ def app_of(gateway: Gateway) -> Starlette:
         return await _schema(gateway, request)
 
     async def ready(_: HttpRequest) -> Response:
-        status = 200 if await gateway.database.is_ready() else 503
-        return Response(
-            orjson.dumps({"ready": status == 200, "policy": gateway.policy.version}), status, media_type=JSON
-        )
+        found = {
+            "ready": await gateway.database.is_ready(),
+            "policy": gateway.policy.version,
+            "caches": {
+                "operations": gateway.operations.counters(),
+                "plans": gateway.plans.counters(),
+            },
+        }
+        return Response(orjson.dumps(found), 200 if found["ready"] else 503, media_type=JSON)
 
     async def health(_: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
@@ -150,8 +155,6 @@ def _respond(found: Answer, media: str, request_id: str, error: RequestError | N
     headers = {**FIXED_HEADERS, "x-request-id": request_id}
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = f'Bearer error="invalid_token", error_description="{error.reason}"'
-    if isinstance(error, HttpError) and error.status == 405:
-        headers["allow"] = "GET, POST"
     return Response(found.body, found.status, headers, f"{media}; charset=utf-8")
 
 
@@ -198,7 +201,7 @@ def _quality(parameters: list[str]) -> float:
 
 
 async def _read_request(settings: Settings, request: HttpRequest) -> Request:
-    parameters = _of_url(request) if request.method == "GET" else await _of_body(settings, request)
+    parameters = _of_url(request) if request.method in ("GET", "HEAD") else await _of_body(settings, request)
     query, variables = parameters.get("query"), parameters.get("variables")
     name, extensions = parameters.get("operationName"), parameters.get("extensions")
     if not isinstance(query, str) or not query:
@@ -242,11 +245,13 @@ def _of_url(request: HttpRequest) -> dict[str, Any]:
 
 async def _of_body(settings: Settings, request: HttpRequest) -> dict[str, Any]:
     # A content type that no form can send: no cross-site request without a preflight.
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
-    if kind.strip().lower() != JSON:
+    kind, *parameters = (part.strip().lower() for part in request.headers.get("content-type", "").split(";"))
+    if kind != JSON:
         raise HttpError(Code.BAD_REQUEST, f"`Content-Type` is {JSON}", 415)
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if charset not in ("", "utf-8") or "content-encoding" in request.headers:
+    charsets = {
+        part.removeprefix("charset=").strip('"') for part in parameters if part.startswith("charset=")
+    }
+    if charsets - {"utf-8"} or "content-encoding" in request.headers:
         raise HttpError(Code.BAD_REQUEST, "the body is plain UTF-8", 415)
     body = bytearray()
     async for chunk in request.stream():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from cachetools import LRUCache
@@ -12,10 +12,13 @@ V = TypeVar("V")
 
 
 class Cache(Generic[K, V]):
-    """At most `size` entries; `hits` and `misses` count the look-ups, `evictions` what had to go."""
+    """Entries whose weights add up to at most `size`; without `weigh` each weighs 1.
 
-    def __init__(self, size: int) -> None:
-        self._entries: LRUCache[K, V] = LRUCache(size)
+    `hits` and `misses` count the look-ups, `evictions` what had to go or was too heavy to keep.
+    """
+
+    def __init__(self, size: int, weigh: Callable[[V], int] | None = None) -> None:
+        self._entries: LRUCache[K, V] = LRUCache(size, weigh)
         self.hits = 0
         self.misses = 0
         self.evictions = 0
@@ -30,15 +33,24 @@ class Cache(Generic[K, V]):
         return found
 
     def put(self, key: K, value: V) -> V:
-        """Keeps the entry, and gives it back."""
-        if len(self._entries) >= self._entries.maxsize and key not in self._entries:
+        """Keeps the entry, unless it is heavier than the whole cache, and gives it back."""
+        before = len(self._entries) + (key not in self._entries)
+        try:
+            self._entries[key] = value
+        except ValueError:
             self.evictions += 1
-        self._entries[key] = value
+        else:
+            self.evictions += before - len(self._entries)
         return value
 
-    def drop(self, key: K) -> None:
-        """Forgets the entry, if there is one."""
-        self._entries.pop(key, None)
+    def counters(self) -> dict[str, int]:
+        """How the cache fares: entries, hits, misses, evictions."""
+        return {
+            "entries": len(self),
+            "hits": self.hits,
+            "misses": self.misses,
+            "evictions": self.evictions,
+        }
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import StartError
-from .policy import default_folder
+from .policy import ROLES, STAFF, default_folder
 
 
 class Settings(BaseSettings):
@@ -37,15 +38,17 @@ class Settings(BaseSettings):
     public_url: str = Field("https://store.example/", description="where the store reaches the gateway")
 
     pool_connections: int = Field(10, ge=1, description="connections per time-out class and worker")
-    statement_timeout_customer_seconds: float = Field(
-        5, gt=0, description="time-out of a statement of customers, partners and anonymous callers"
-    )
-    statement_timeout_staff_seconds: float = Field(
-        15, gt=0, description="time-out of a statement of employees"
+    statement_timeout_seconds: float = Field(5, gt=0, description="time-out of a statement")
+    statement_timeout_seconds_by_role: dict[str, float] = Field(
+        dict.fromkeys(sorted(STAFF), 15.0), description="time-outs of single roles, as JSON"
     )
 
-    operation_cache_entries: int = Field(2000, ge=1, description="parsed documents kept per worker")
-    plan_cache_entries: int = Field(4000, ge=1, description="plans kept per worker")
+    operation_cache_bytes: int = Field(
+        2_000_000,
+        ge=1,
+        description="text of the parsed documents kept per worker; in memory about 100 times that",
+    )
+    plan_cache_bytes: int = Field(8_000_000, ge=1, description="SQL of the plans kept per worker")
     principal_cache_entries: int = Field(10000, ge=1, description="verified tokens kept per worker")
 
     body_limit_bytes: int = Field(256 * 1024, ge=1024, description="largest request body")
@@ -55,7 +58,7 @@ class Settings(BaseSettings):
         100_000, ge=100, description="most pairs of equal response keys in a document"
     )
     field_limit: int = Field(
-        8000, ge=100, description="most fields of a document with its fragments spread; an object counts 5"
+        4000, ge=100, description="most fields of a document with its fragments spread; an object counts 5"
     )
     condition_limit: int = Field(
         1000, ge=10, description="most conditions of an operation; one on a relation or a sort key counts 10"
@@ -70,6 +73,18 @@ class Settings(BaseSettings):
     window_handed_over_days: int = Field(60, ge=0, description="when a handed-over delivery counts as ended")
     window_created_days: int = Field(120, ge=0, description="when a created delivery counts as ended")
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.page_default > self.page_limit:
+            raise ValueError("GATEWAY_PAGE_DEFAULT is more than GATEWAY_PAGE_LIMIT")
+        if unknown := set(self.statement_timeout_seconds_by_role) - set(ROLES):
+            raise ValueError(f"GATEWAY_STATEMENT_TIMEOUT_SECONDS_BY_ROLE names no role `{min(unknown)}`")
+        return self
+
+    def statement_timeout(self, role: str | None) -> float:
+        """The time-out of a role's statements, in seconds."""
+        return self.statement_timeout_seconds_by_role.get(role or "", self.statement_timeout_seconds)
+
     @classmethod
     def read(cls) -> Settings:
         """The settings of the environment; raises `StartError` naming what is missing or wrong."""
@@ -77,8 +92,8 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             found = error.errors()[0]
-            name = "GATEWAY_" + "_".join(str(part) for part in found["loc"]).upper()
-            raise StartError(f"setting {name}: {found['msg'].lower()}") from None
+            name = "_".join(["GATEWAY", *(str(part) for part in found["loc"])]).upper()
+            raise StartError(f"setting {name}: {found['msg']}") from None
 
     @property
     def owner_url(self) -> str:

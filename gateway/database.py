@@ -14,7 +14,6 @@ from typing import Any
 import asyncpg
 
 from .config import Settings
-from .policy import STAFF
 from .principal import DesignationRow, PartnerRow
 
 
@@ -26,8 +25,10 @@ class DatabaseTimeout(Exception):
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 _DESIGNATIONS = """
-SELECT d.role, d.valid_from, d.valid_to, d.revoked_at
-FROM employee e LEFT JOIN designation d ON d.employee_id = e.id
+SELECT ARRAY(
+    SELECT (d.role, d.valid_from, d.valid_to, d.revoked_at) FROM designation d WHERE d.employee_id = e.id
+) AS designations
+FROM employee e
 WHERE e.id = $1 AND e.active"""
 _BY_HASH = """
 SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
@@ -43,7 +44,7 @@ class Database:
 
     async def open(self) -> None:
         """Opens the pool of customers and partners, so that a wrong address stops the start."""
-        await self._pool(self._settings.statement_timeout_customer_seconds)
+        await self._pool(self._settings.statement_timeout(None))
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -52,15 +53,13 @@ class Database:
         self._pools.clear()
 
     async def fetch(self, role: str | None, sql: str, values: Sequence[object]) -> Any:
-        """The single row of a statement, within the role's time-out."""
+        """The single row of a statement, within the role's time-out; None where there is none."""
+        limit = self._settings.statement_timeout(role)
+        pool = self._pools.get(limit) or await self._pool(limit)
         try:
-            pool = self._pools[self._timeout(role)]
-        except KeyError:
-            pool = await self._pool(self._timeout(role))
-        try:
-            async with pool.acquire() as connection:
+            async with pool.acquire(timeout=limit) as connection:
                 return await connection.fetchrow(sql, *values)
-        except asyncpg.QueryCanceledError as error:
+        except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise DatabaseTimeout from error
 
     async def is_ready(self) -> bool:
@@ -73,22 +72,13 @@ class Database:
 
     async def designations(self, employee: uuid.UUID) -> tuple[DesignationRow, ...] | None:
         """The designations of an active employee; None where there is no such employee."""
-        pool = await self._pool(self._settings.statement_timeout_customer_seconds)
-        rows = await pool.fetch(_DESIGNATIONS, employee)
-        if not rows:
-            return None
-        return tuple(DesignationRow(*row) for row in rows if row["role"] is not None)
+        row = await self.fetch(None, _DESIGNATIONS, (employee,))
+        return None if row is None else tuple(DesignationRow(*found) for found in row["designations"])
 
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""
-        pool = await self._pool(self._settings.statement_timeout_customer_seconds)
-        row = await pool.fetchrow(_BY_HASH, token_hash)
+        row = await self.fetch(None, _BY_HASH, (token_hash,))
         return None if row is None else PartnerRow(*row)
-
-    def _timeout(self, role: str | None) -> float:
-        if role in STAFF:
-            return self._settings.statement_timeout_staff_seconds
-        return self._settings.statement_timeout_customer_seconds
 
     async def _pool(self, limit: float) -> Any:
         async with self._opening:
@@ -99,8 +89,9 @@ class Database:
                     max_size=self._settings.pool_connections,
                     # The request path changes no session state, so there is none to reset.
                     reset=_keep,
-                    statement_cache_size=512,
-                    max_cacheable_statement_size=0,
+                    # Bounded: a prepared statement costs the server about a hundred times its text.
+                    statement_cache_size=100,
+                    max_cacheable_statement_size=16 * 1024,
                     server_settings={
                         "application_name": "gateway",
                         "statement_timeout": str(int(limit * 1000)),

@@ -49,12 +49,13 @@ class Operation:
     """One operation of a valid document.
 
     `looks` says, for each variable, what of its value a plan may depend on: its shape, whether it is null,
-    a page size, a type in a global id; never a value that is only bound.
+    a page size, a type in a global id; never a value that is only bound. `length` is the text's.
     """
 
     definition: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
     looks: tuple[tuple[str, Look], ...]
+    length: int
 
     def seen(self, variables: Mapping[str, object]) -> tuple[object, ...]:
         """What a plan may depend on in these coerced variables: a part of the plan's key."""
@@ -75,7 +76,7 @@ def parse_operation(text: str, name: str | None, schema: GraphQLSchema, settings
     fragments = {
         node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
     }
-    return Operation(definition, fragments, _looks(document, definition))
+    return Operation(definition, fragments, _looks(document, definition), len(text))
 
 
 def coerce(operation: Operation, given: Mapping[str, Any], schema: GraphQLSchema) -> Mapping[str, Any]:
@@ -197,9 +198,10 @@ def _page_size(value: object) -> object:
 
 def _types_of_ids(value: object) -> object:
     ids = value if isinstance(value, list) else [value]
-    return frozenset(
+    types = frozenset(
         found[0] if isinstance(text, str) and (found := read_global_id(text)) else None for text in ids
     )
+    return types, len(ids)
 
 
 class _Usage(Visitor):

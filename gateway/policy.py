@@ -111,8 +111,8 @@ def load_policy(folder: Path, model: Model) -> Policy:
     lines = _read_lines(folder, model, frozenset(purposes))
     _check_complete(lines, model)
     _put_to_casbin(folder / "model.conf", lines)
-    _read_list(folder / "recipients.yaml", ("name", "role", "purposes", "contact"))
-    _read_list(folder / "retention.yaml", ("rule", "after", "period"))
+    _check_recipients(folder / "recipients.yaml", model, frozenset(purposes))
+    _read_list(folder / "retention.yaml", {"rule": str, "after": str, "period": str})
     every_purpose: tuple[str | None, ...] = (None, *purposes)
     of_roles: dict[str | None, Iterable[Line]] = {None: UNDESIGNATED}
     of_roles |= {role: [line for line in lines if line.role == role] for role in ROLES}
@@ -158,8 +158,8 @@ def _read_lines(folder: Path, model: Model, purposes: frozenset[str]) -> list[Li
 def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
     try:
         text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise PolicyError(f"{path}: the file is not in UTF-8") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: the file is not readable in UTF-8") from error
     reader = csv.reader(text.splitlines(), skipinitialspace=True, strict=True)
     try:
         for row in reader:
@@ -274,20 +274,29 @@ def _read_yaml(path: Path) -> Any:
     return found
 
 
-def _read_list(path: Path, keys: tuple[str, ...]) -> list[dict[str, Any]]:
+def _read_list(path: Path, keys: Mapping[str, type]) -> list[dict[str, Any]]:
     found = _read_yaml(path)
     if not isinstance(found, list):
         raise PolicyError(f"{path}: the file is a list")
     for number, entry in enumerate(found, 1):
-        if not isinstance(entry, dict) or any(key not in entry for key in keys):
-            raise PolicyError(f"{path}: entry {number} needs {', '.join(keys)}")
+        if not isinstance(entry, dict):
+            raise PolicyError(f"{path}: entry {number} is no mapping")
+        for key, kind in keys.items():
+            value = entry.get(key)
+            if not isinstance(value, kind) or (kind is str and not value):
+                raise PolicyError(f"{path}: entry {number} needs `{key}`, a {NAMES[kind]}")
+            if kind is list and not all(isinstance(item, str) and item for item in entry[key]):
+                raise PolicyError(f"{path}: entry {number}: `{key}` is a list of texts")
     return found
+
+
+NAMES = {str: "text", list: "list"}
 
 
 def _read_purposes(path: Path) -> dict[str, Purpose]:
     purposes: dict[str, Purpose] = {}
     defaults: set[str] = set()
-    for entry in _read_list(path, ("code", "basis", "default_for", "description")):
+    for entry in _read_list(path, {"code": str, "basis": list, "default_for": list, "description": str}):
         code = entry["code"]
         if code in purposes or code == ANY_PURPOSE:
             raise PolicyError(f"{path}: purpose `{code}` stands twice or is reserved")
@@ -299,6 +308,15 @@ def _read_purposes(path: Path) -> dict[str, Purpose]:
         defaults |= default_for
         purposes[code] = Purpose(code, tuple(entry["basis"]), entry["description"], default_for)
     return purposes
+
+
+def _check_recipients(path: Path, model: Model, purposes: frozenset[str]) -> None:
+    keys = {"name": str, "role": str, "purposes": list, "fields": list, "contact": str}
+    for entry in _read_list(path, keys):
+        if unknown := set(entry["purposes"]) - purposes:
+            raise PolicyError(f"{path}: `{entry['name']}`: unknown purpose `{min(unknown)}`")
+        if unknown := set(entry["fields"]) - model.coordinates():
+            raise PolicyError(f"{path}: `{entry['name']}`: the schema has no coordinate `{min(unknown)}`")
 
 
 def _read_notice(path: Path) -> Notice:

@@ -26,6 +26,7 @@ from schema.scalars import global_id
 from .cache import Cache
 from .config import Settings
 from .errors import Code, HttpError, StartError, Unauthenticated
+from .policy import STAFF
 from .row_rules import Scope
 
 ALGORITHM = "EdDSA"
@@ -171,16 +172,15 @@ class SigningKey:
                 },
             )
             kind, _, key = claims["sub"].partition(":")
-            order = claims.get("order")
+            # A claim that is there limits the token, whatever it holds: what is no id is refused.
+            order = uuid.UUID(claims["order"]) if "order" in claims else None
             not_before = max(float(claims["iat"]), float(claims.get("nbf", 0)))
             if not math.isfinite(not_before + float(claims["exp"])):
                 raise ValueError("a time without end")
-            found = Identity(
-                kind, uuid.UUID(key), uuid.UUID(order) if order else None, not_before, float(claims["exp"])
-            )
+            found = Identity(kind, uuid.UUID(key), order, not_before, float(claims["exp"]))
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise Unauthenticated(_reason(error)) from error
-        if kind not in ("customer", "employee") or (order and kind != "customer"):
+        if kind not in ("customer", "employee") or (order is not None and kind != "customer"):
             raise Unauthenticated("subject")
         return found
 
@@ -285,7 +285,7 @@ class Principals:
             if found is None:
                 raise Unauthenticated("unknown employee")
             cached = self._designations.put(employee, (now, found))
-        roles = sorted({row.role for row in cached[1] if row.is_active(now)})
+        roles = sorted({row.role for row in cached[1] if row.is_active(now) and row.role in STAFF})
         if len(roles) > 1 and act_as is None:
             message = f"several designations: give one of {', '.join(roles)} in `Act-As`"
             raise HttpError(Code.ACT_AS_REQUIRED, message)

@@ -211,7 +211,7 @@ def _until(period: str) -> Adds:
     return lambda delivery, _, __: [now() < _delivery_end(delivery) + days(period)]
 
 
-def _needed(contact: str) -> Adds:
+def _needed(need: str) -> Adds:
     """While the contact's window is open, and if the delivery's service needs the contact."""
 
     def conditions(delivery: FromClause, name: str, scope: Scope) -> list[Condition]:
@@ -220,7 +220,7 @@ def _needed(contact: str) -> Adds:
             delivery,
             service.c.carrier_id == delivery.c.carrier_id,
             service.c.code == delivery.c.service_code,
-            service.c[contact],
+            service.c[need],
         )
         return [*_until("contact")(delivery, name, scope), needed]
 

@@ -46,7 +46,9 @@ class Connections:
         """Makes a Strawberry field a connection of `target`, with its arguments."""
         field.type_annotation = optional(self._types[target])
         field.arguments = [
-            _argument("first", optional(int), "How many from the start of the list; 20 by default."),
+            _argument(
+                "first", optional(int), "How many from the start of the list; a page where neither is given."
+            ),
             _argument("after", optional(str), "Only what comes after this cursor."),
             _argument("last", optional(int), "How many from the end of the list."),
             _argument("before", optional(str), "Only what comes before this cursor."),

@@ -113,7 +113,7 @@ def _field(source: Source, description: str) -> Any:
 
 def column(description: str, *, of: str | None = None, mask: Mask | None = None) -> Any:
     """A field that shows a column; `of` names it where its name differs from the field's."""
-    field = _field(Scalar(lambda table: table.c[of or field.python_name], mask), description)
+    field: Any = _field(Scalar(lambda table: table.c[of or field.python_name], mask), description)
     return field
 
 

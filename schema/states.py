@@ -9,96 +9,112 @@ import strawberry
 
 @strawberry.enum(description="What the register may do with a customer's data at present.")
 class CustomerStatus(Enum):
-    ACTIVE = "ACTIVE"
-    RESTRICTED = "RESTRICTED"
-    ERASED = "ERASED"
+    ACTIVE = strawberry.enum_value("ACTIVE", description="The relationship is in force.")
+    RESTRICTED = strawberry.enum_value(
+        "RESTRICTED", description="Processing is restricted (GDPR Article 18)."
+    )
+    ERASED = strawberry.enum_value(
+        "ERASED", description="The personal data has been erased (GDPR Article 17)."
+    )
 
 
 @strawberry.enum(description="What a person decided about the newsletter at one moment.")
 class ConsentState(Enum):
-    GIVEN = "GIVEN"
-    REFUSED = "REFUSED"
-    WITHDRAWN = "WITHDRAWN"
+    GIVEN = strawberry.enum_value("GIVEN", description="The person agreed.")
+    REFUSED = strawberry.enum_value("REFUSED", description="The person did not agree.")
+    WITHDRAWN = strawberry.enum_value("WITHDRAWN", description="The person took their consent back.")
 
 
 @strawberry.enum(description="What the consent is about.")
 class ConsentPurpose(Enum):
-    NEWSLETTER = "NEWSLETTER"
+    NEWSLETTER = strawberry.enum_value("NEWSLETTER", description="Letters about the store's offers.")
 
 
 @strawberry.enum(description="How far an order has come; CANCELLED is possible before SHIPPED.")
 class OrderStatus(Enum):
-    PLACED = "PLACED"
-    PAID = "PAID"
-    PICKING = "PICKING"
-    SHIPPED = "SHIPPED"
-    DELIVERED = "DELIVERED"
-    COMPLETED = "COMPLETED"
-    CANCELLED = "CANCELLED"
+    PLACED = strawberry.enum_value("PLACED", description="The customer ordered.")
+    PAID = strawberry.enum_value("PAID", description="The payment is in.")
+    PICKING = strawberry.enum_value("PICKING", description="The warehouse collects the goods.")
+    SHIPPED = strawberry.enum_value("SHIPPED", description="The goods are on their way.")
+    DELIVERED = strawberry.enum_value("DELIVERED", description="The goods have arrived.")
+    COMPLETED = strawberry.enum_value("COMPLETED", description="Nothing is left to do.")
+    CANCELLED = strawberry.enum_value("CANCELLED", description="The order was called off before shipping.")
 
 
 @strawberry.enum(description="How an order is paid.")
 class PaymentMethod(Enum):
-    CARD = "CARD"
-    BANK_TRANSFER = "BANK_TRANSFER"
-    INVOICE = "INVOICE"
-    MOBILE = "MOBILE"
+    CARD = strawberry.enum_value("CARD", description="By card.")
+    BANK_TRANSFER = strawberry.enum_value("BANK_TRANSFER", description="By bank transfer.")
+    INVOICE = strawberry.enum_value("INVOICE", description="On invoice.")
+    MOBILE = strawberry.enum_value("MOBILE", description="By mobile payment.")
 
 
 @strawberry.enum(description="How far the payment of an order has come.")
 class PaymentStatus(Enum):
-    PENDING = "PENDING"
-    AUTHORISED = "AUTHORISED"
-    PAID = "PAID"
-    REFUNDED = "REFUNDED"
-    FAILED = "FAILED"
+    PENDING = strawberry.enum_value("PENDING", description="Not yet paid.")
+    AUTHORISED = strawberry.enum_value("AUTHORISED", description="Promised by the payment provider.")
+    PAID = strawberry.enum_value("PAID", description="Paid.")
+    REFUNDED = strawberry.enum_value("REFUNDED", description="Paid back.")
+    FAILED = strawberry.enum_value("FAILED", description="The payment did not go through.")
 
 
 @strawberry.enum(description="How far a delivery has come, its side states included.")
 class DeliveryStatus(Enum):
-    PLANNED = "PLANNED"
-    READY = "READY"
-    PRE_ADVISED = "PRE_ADVISED"
-    PICKED_UP = "PICKED_UP"
-    IN_TRANSIT = "IN_TRANSIT"
-    AT_PICKUP_POINT = "AT_PICKUP_POINT"
-    OUT_FOR_DELIVERY = "OUT_FOR_DELIVERY"
-    DELIVERED = "DELIVERED"
-    EXCEPTION = "EXCEPTION"
-    ATTEMPT_FAILED = "ATTEMPT_FAILED"
-    RETURNING = "RETURNING"
-    RETURNED = "RETURNED"
-    CANCELLED = "CANCELLED"
-    LOST = "LOST"
+    PLANNED = strawberry.enum_value("PLANNED", description="Not yet given to a carrier.")
+    READY = strawberry.enum_value("READY", description="Packed and waiting.")
+    PRE_ADVISED = strawberry.enum_value("PRE_ADVISED", description="Announced to the carrier.")
+    PICKED_UP = strawberry.enum_value("PICKED_UP", description="Taken over by the carrier.")
+    IN_TRANSIT = strawberry.enum_value("IN_TRANSIT", description="On its way.")
+    AT_PICKUP_POINT = strawberry.enum_value("AT_PICKUP_POINT", description="Waiting to be picked up.")
+    OUT_FOR_DELIVERY = strawberry.enum_value("OUT_FOR_DELIVERY", description="On the last stretch.")
+    DELIVERED = strawberry.enum_value("DELIVERED", description="Handed to the recipient.")
+    EXCEPTION = strawberry.enum_value("EXCEPTION", description="Something is wrong with it.")
+    ATTEMPT_FAILED = strawberry.enum_value("ATTEMPT_FAILED", description="The recipient was not met.")
+    RETURNING = strawberry.enum_value("RETURNING", description="On its way back.")
+    RETURNED = strawberry.enum_value("RETURNED", description="Back at the store.")
+    CANCELLED = strawberry.enum_value("CANCELLED", description="Called off.")
+    LOST = strawberry.enum_value("LOST", description="Lost by the carrier.")
 
 
 @strawberry.enum(description="Why goods come back.")
 class ReturnKind(Enum):
-    WITHDRAWAL = "WITHDRAWAL"
-    DEFECT = "DEFECT"
-    WRONG_ITEM = "WRONG_ITEM"
-    UNDELIVERED = "UNDELIVERED"
+    WITHDRAWAL = strawberry.enum_value("WITHDRAWAL", description="The customer withdrew from the purchase.")
+    DEFECT = strawberry.enum_value("DEFECT", description="The goods are defective.")
+    WRONG_ITEM = strawberry.enum_value("WRONG_ITEM", description="Other goods were sent than ordered.")
+    UNDELIVERED = strawberry.enum_value("UNDELIVERED", description="The goods could not be delivered.")
 
 
 @strawberry.enum(description="How far a return has come.")
 class ReturnStatus(Enum):
-    REQUESTED = "REQUESTED"
-    AWAITING_GOODS = "AWAITING_GOODS"
-    RECEIVED = "RECEIVED"
-    INSPECTED = "INSPECTED"
-    REFUNDED = "REFUNDED"
-    CLOSED = "CLOSED"
-    REJECTED = "REJECTED"
+    REQUESTED = strawberry.enum_value("REQUESTED", description="The customer asked for it.")
+    AWAITING_GOODS = strawberry.enum_value("AWAITING_GOODS", description="The goods are expected.")
+    RECEIVED = strawberry.enum_value("RECEIVED", description="The goods are here.")
+    INSPECTED = strawberry.enum_value("INSPECTED", description="The goods have been looked at.")
+    REFUNDED = strawberry.enum_value("REFUNDED", description="The money has been paid back.")
+    CLOSED = strawberry.enum_value("CLOSED", description="Nothing is left to do.")
+    REJECTED = strawberry.enum_value("REJECTED", description="The return was not accepted.")
 
 
 @strawberry.enum(description="The reason a customer may give for a return; none is needed to withdraw.")
 class ReturnReason(Enum):
-    CHANGED_MIND = "CHANGED_MIND"
-    WRONG_SIZE = "WRONG_SIZE"
-    DAMAGED = "DAMAGED"
-    NOT_AS_DESCRIBED = "NOT_AS_DESCRIBED"
-    LATE = "LATE"
-    OTHER = "OTHER"
+    CHANGED_MIND = strawberry.enum_value("CHANGED_MIND", description="The customer wants it no longer.")
+    WRONG_SIZE = strawberry.enum_value("WRONG_SIZE", description="It does not fit.")
+    DAMAGED = strawberry.enum_value("DAMAGED", description="It arrived damaged.")
+    NOT_AS_DESCRIBED = strawberry.enum_value(
+        "NOT_AS_DESCRIBED", description="It is not what the store described."
+    )
+    LATE = strawberry.enum_value("LATE", description="It came too late.")
+    OTHER = strawberry.enum_value("OTHER", description="Another reason.")
+
+
+class StaffRole(Enum):
+    SUPPORT = "support"
+    REGISTER_ADMIN = "register_admin"
+    WAREHOUSE = "warehouse"
+    FINANCE = "finance"
+    MARKETING = "marketing"
+    ANALYST = "analyst"
+    PRIVACY_OFFICER = "privacy_officer"
 
 
 class PartnerKind(Enum):

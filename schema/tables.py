@@ -40,6 +40,7 @@ from .states import (
     ReturnKind,
     ReturnReason,
     ReturnStatus,
+    StaffRole,
 )
 from .tags import CARRIER_DATA, PRODUCT_DATA, TECHNICAL
 
@@ -355,6 +356,7 @@ class Designation(SQLModel, table=True):
 
     __tablename__ = "designation"
     __table_args__ = (
+        one_of("role", StaffRole),
         CheckConstraint("valid_to <= valid_from + interval '12 months'", name="at_most_twelve_months"),
         CheckConstraint("designated_by <> employee_id", name="nobody_designates_themselves"),
         Index("designation_employee", "employee_id"),

@@ -306,18 +306,7 @@ TAKEN = [
 ]
 TAKEN += ["select", "null", "row_to_json", "_"]
 # One place for each way in which an object is written.
-WRITTEN = (
-    "the root",
-    "a look-up",
-    "nodes",
-    "a list",
-    "edges",
-    "an edge",
-    "a connection",
-    "page info",
-    "money",
-)
-WRITTEN += ("two lists",)
+WRITTEN = ("the root", "nodes", "a list", "edges", "an edge", "money", "two lists")
 
 
 def asked(world: World, place: str, keys: list[str], key: str) -> Any:

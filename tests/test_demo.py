@@ -157,8 +157,8 @@ def test_an_unwritable_directory_is_one_line_and_status_1() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("serve",), "setting GATEWAY_DATABASE_URL: field required"),
-        (("migrate",), "setting GATEWAY_DATABASE_URL: field required"),
+        (("serve",), "setting GATEWAY_DATABASE_URL: Field required"),
+        (("migrate",), "setting GATEWAY_DATABASE_URL: Field required"),
         (("schema", "--as", "nobody"), "`--as` takes one of"),
         (("policy", "check", "--folder", "/proc"), "missing or not readable"),
         (("token", "--as", "support", "--data-dir", "/proc"), "no demo runs on /proc"),

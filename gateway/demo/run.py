@@ -64,8 +64,9 @@ class Demo:
 def run_demo(demo: Demo, console: Console) -> None:
     """Serves until it is interrupted, and stops the database after; raises `StartError`."""
     with _bound(demo.port) as listener, running(demo.data_dir) as server:
-        settings, principals = _prepare(demo, server, console)
-        url = f"http://{HOST}:{listener.getsockname()[1]}/graphql"
+        address = f"http://{HOST}:{listener.getsockname()[1]}/"
+        settings, principals = _prepare(demo, server, address, console)
+        url = f"{address}graphql"
         if demo.credentials is not None:
             write_credentials(demo.credentials, url, principals)
         app = create_app(settings)
@@ -84,6 +85,7 @@ def _bound(port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            listener.listen()
         except OSError as error:
             raise StartError(
                 f"port {port} cannot be used ({error.strerror}): choose another with `--port`"
@@ -91,16 +93,20 @@ def _bound(port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _prepare(demo: Demo, server: EmbeddedServer, console: Console) -> tuple[Settings, list[DemoPrincipal]]:
+def _prepare(
+    demo: Demo, server: EmbeddedServer, address: str, console: Console
+) -> tuple[Settings, list[DemoPrincipal]]:
     migrate(server.owner_url)
     key_file = demo.data_dir / "signing-key.pem"
     key = SigningKey.load(key_file) if key_file.exists() else SigningKey.create(key_file)
-    settings = demo_settings(server.gateway_url, key_file, f"http://{HOST}:{demo.port}/")
+    settings = demo_settings(server.gateway_url, key_file, address)
     now = utc_now()
     if not asyncio.run(_is_seeded(server.owner_url)):
         _seed(demo, server.owner_url, now, console)
     else:
-        console.print(f"data: kept from an earlier start in {demo.data_dir}")
+        console.print(
+            f"data: kept from an earlier start in {demo.data_dir}; `--customers` and `--seed` change nothing"
+        )
     secret = key_file.read_bytes()
     return settings, asyncio.run(ensure_principals(server.owner_url, settings, key, secret, now))
 
@@ -185,4 +191,6 @@ def _announce(console: Console, url: str, principals: list[DemoPrincipal]) -> No
         command = f"curl -s {url} {headers} -d '{body}'"
         console.print(f"\n# as {name}", highlight=False)
         console.print(command, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"\nserving {url} (Ctrl-C stops the server and its database)", highlight=False)
+    console.print(
+        f"\nserving {url} (Ctrl-C stops the server and its database)", highlight=False, soft_wrap=True
+    )

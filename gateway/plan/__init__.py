@@ -49,5 +49,4 @@ def plan(
         withheld=tuple(sorted(judge.withheld)),
         scope=scope,
         cost=cost,
-        reads=frozenset(judge.reads),
     )

@@ -22,7 +22,6 @@ class Judge:
     grants: Grants
     refusals: dict[tuple[str, str | None], Refusal] = field(default_factory=dict)
     withheld: set[str] = field(default_factory=set)
-    reads: set[str] = field(default_factory=set)
     comparison_refused: bool = False
     conditions: int = 0
 
@@ -35,10 +34,8 @@ class Judge:
             case PerRow() as decision:
                 if decision.withheld:
                     self.withheld.add(of.coordinate)
-                self.reads.add(of.coordinate)
                 return decision
             case Shown() | Masked() as decision:
-                self.reads.add(of.coordinate)
                 return decision
 
     def target(

@@ -15,7 +15,7 @@ from ..errors import Code, Location, fault
 from ..grants import Rows
 from ..operation import location_of
 from ..row_rules import Scope
-from .arguments import Arguments, Leaf, Tree, Trees, literal, operand
+from .arguments import Arguments, Leaf, Tree, Trees, as_list, literal, operand
 from .conditions import Conditions
 from .judge import Judge
 from .selections import Path, Selections
@@ -122,6 +122,8 @@ class Planner:
         """The records of the types in the ids; None where one of the types is refused."""
         location = location_of(nodes[0])
         tree = Arguments(nodes[0], self.trees).get(argument)
+        if argument == "ids" and isinstance(tree, Leaf) and tree.variable is None:
+            tree = as_list(tree)
         reading = Reading(Code.BAD_ID, frozenset(self.model.entities))
         value = operand(tree, Kind.ID, location, reading)
         keys = value.read(self.variables)

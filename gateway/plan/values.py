@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from graphql import FieldNode
@@ -346,4 +346,3 @@ class Plan:
     withheld: tuple[str, ...]
     scope: Scope
     cost: int
-    reads: frozenset[str] = field(default_factory=frozenset)

@@ -46,7 +46,7 @@ from ..plan.values import (
     Value,
 )
 from ..row_rules import AllRows, Scope, Where, row_of, rows
-from .conditions import visible
+from .conditions import operand_type, visible
 from .connections import connection_value
 from .json_values import (
     ROW,
@@ -110,8 +110,8 @@ class Builder:
     def _lookup(self, root: LookupRoot) -> Expression:
         row = self.new_row(root.record.entity)
         value = self._plain(root.field, row)
-        kind: TypeEngine[Any] = Text() if isinstance(value.type, Text) else value.type
-        query = self._rows(root.record, row, ()).where(value == self.bind(root.operand, kind))
+        wanted = self.bind(root.operand, operand_type(value))
+        query = self._rows(root.record, row, ()).where(value == wanted)
         newest = query.order_by(row.c.id.desc()).limit(literal_column("1"))
         return self._single(root.record, newest, row, ())
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ARRAY,
     ColumnElement,
     FromClause,
+    Numeric,
     Text,
     and_,
     any_,
@@ -91,8 +92,19 @@ def condition_sql(condition: Condition, row: FromClause, binder: Binder, scope: 
             return _related(condition, row, binder, scope)
 
 
+def operand_type(value: ColumnElement[Any]) -> TypeEngine[Any]:
+    """What a value is bound as to be compared with a column: without the column's length, scale or collation."""
+    match value.type:
+        case Text():
+            return Text()
+        case Numeric():
+            return Numeric()
+        case kind:
+            return kind
+
+
 def _comparison(value: ColumnElement[Any], operator: str, operand: Operand, binder: Binder) -> Sql:
-    kind: TypeEngine[Any] = Text() if isinstance(value.type, Text) else value.type
+    kind = operand_type(value)
     if operator == "in":
         return value == any_(binder.bind(operand, ARRAY(kind)))
     bound = binder.bind(operand, kind)

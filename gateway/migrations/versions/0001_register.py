@@ -368,6 +368,11 @@ def create_designation() -> None:
         *optional(sa.Uuid(), "designated_by"),
         *required(TIME, "valid_from", "valid_to"),
         *optional(TIME, "revoked_at"),
+        one_of(
+            "role",
+            *("support", "register_admin", "warehouse", "finance", "marketing", "analyst"),
+            "privacy_officer",
+        ),
         sa.CheckConstraint("valid_to <= valid_from + interval '12 months'", name="at_most_twelve_months"),
         sa.CheckConstraint("designated_by <> employee_id", name="nobody_designates_themselves"),
         points_to("employee", "employee_id"),
