@@ -53,7 +53,10 @@ class Database:
         self._pools.clear()
 
     async def fetch(self, role: str | None, sql: str, values: Sequence[object]) -> Any:
-        """The single row of a statement, within the role's time-out; None where there is none."""
+        """The single row of an operation's statement, within the role's time-out."""
+        return await self._row(role, sql, values)
+
+    async def _row(self, role: str | None, sql: str, values: Sequence[object]) -> Any:
         limit = self._settings.statement_timeout(role)
         pool = self._pools.get(limit) or await self._pool(limit)
         try:
@@ -72,12 +75,12 @@ class Database:
 
     async def designations(self, employee: uuid.UUID) -> tuple[DesignationRow, ...] | None:
         """The designations of an active employee; None where there is no such employee."""
-        row = await self.fetch(None, _DESIGNATIONS, (employee,))
+        row = await self._row(None, _DESIGNATIONS, (employee,))
         return None if row is None else tuple(DesignationRow(*found) for found in row["designations"])
 
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""
-        row = await self.fetch(None, _BY_HASH, (token_hash,))
+        row = await self._row(None, _BY_HASH, (token_hash,))
         return None if row is None else PartnerRow(*row)
 
     async def _pool(self, limit: float) -> Any:

@@ -39,6 +39,8 @@ def local_values(
     grants: Grants,
 ) -> dict[str, bytes]:
     """The JSON of each local root field of a plan, by response key."""
+    if not plan.has_local:
+        return {}
     selections = Selections(operation, variables)
     found: dict[str, bytes] = {}
     for root in plan.roots:

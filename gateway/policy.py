@@ -290,7 +290,7 @@ def _read_list(path: Path, keys: Mapping[str, type]) -> list[dict[str, Any]]:
     return found
 
 
-NAMES = {str: "text", list: "list"}
+NAMES: Mapping[type, str] = {str: "text", list: "list"}
 
 
 def _read_purposes(path: Path) -> dict[str, Purpose]:

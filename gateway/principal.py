@@ -56,7 +56,7 @@ class Identity:
 
     kind: str
     key: uuid.UUID
-    order_id: uuid.UUID | None
+    principal: Principal
     not_before: float
     expires: float
 
@@ -177,12 +177,25 @@ class SigningKey:
             not_before = max(float(claims["iat"]), float(claims.get("nbf", 0)))
             if not math.isfinite(not_before + float(claims["exp"])):
                 raise ValueError("a time without end")
-            found = Identity(kind, uuid.UUID(key), order, not_before, float(claims["exp"]))
+            found = _identity(kind, uuid.UUID(key), order, not_before, float(claims["exp"]))
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise Unauthenticated(_reason(error)) from error
         if kind not in ("customer", "employee") or (order is not None and kind != "customer"):
             raise Unauthenticated("subject")
         return found
+
+
+def _identity(
+    kind: str, key: uuid.UUID, order: uuid.UUID | None, not_before: float, expires: float
+) -> Identity:
+    """The identity with the principal it stands for; an employee's has no role before one is looked up."""
+    if kind == "employee":
+        principal = Principal(None, global_id("Employee", key))
+    else:
+        scope = Scope.ACCOUNT if order is None else Scope.ONE_ORDER
+        shown = global_id("Customer", key)
+        principal = Principal("customer", shown, scope, customer_id=key, order_id=order)
+    return Identity(kind, key, principal, not_before, expires)
 
 
 def _reason(error: Exception) -> str:
@@ -270,13 +283,7 @@ class Principals:
             raise Unauthenticated("not yet valid")
         if identity.kind == "employee":
             return await self._employee(identity.key, act_as, now)
-        return Principal(
-            "customer",
-            global_id("Customer", identity.key),
-            Scope.ACCOUNT if identity.order_id is None else Scope.ONE_ORDER,
-            customer_id=identity.key,
-            order_id=identity.order_id,
-        )
+        return identity.principal
 
     async def _employee(self, employee: uuid.UUID, act_as: str | None, now: datetime) -> Principal:
         cached = self._designations.get(employee)

@@ -122,14 +122,12 @@ class PartnerKind(Enum):
     NEWSLETTER = "NEWSLETTER"
 
 
-ORDER_FINAL = (OrderStatus.COMPLETED.value, OrderStatus.CANCELLED.value)
-DELIVERY_FINAL = tuple(
-    status.value
-    for status in (
-        DeliveryStatus.DELIVERED,
-        DeliveryStatus.RETURNED,
-        DeliveryStatus.LOST,
-        DeliveryStatus.CANCELLED,
-    )
+def _texts(*states: Enum) -> tuple[str, ...]:
+    return tuple(str(state.value) for state in states)
+
+
+ORDER_FINAL = _texts(OrderStatus.COMPLETED, OrderStatus.CANCELLED)
+DELIVERY_FINAL = _texts(
+    DeliveryStatus.DELIVERED, DeliveryStatus.RETURNED, DeliveryStatus.LOST, DeliveryStatus.CANCELLED
 )
-RETURN_FINAL = (ReturnStatus.CLOSED.value, ReturnStatus.REJECTED.value)
+RETURN_FINAL = _texts(ReturnStatus.CLOSED, ReturnStatus.REJECTED)

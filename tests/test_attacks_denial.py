@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -112,6 +113,11 @@ def nested_where(depth: int, *keys: str) -> dict[str, Any]:
         where = {key: [where] if key == "and" else where}
     found: dict[str, Any] = where
     return found
+
+
+def alternatives(condition: str) -> str:
+    """The same condition 900 times."""
+    return f"{{or: [{many(900, condition)}]}}"
 
 
 def multiplying(width: int, height: int) -> str:
@@ -245,6 +251,18 @@ HEAVY: dict[str, tuple[str, Any]] = {
     "one variable many times": (
         f"query($w: OrderWhere!) {{ orders(where: {{and: [{many(500, '$w')}]}}) {{ totalCount }} }}",
         {"w": {"or": [{"number": {"eq": "x"}}] * 1000}},
+    ),
+    "one long list many times": (
+        f"query($v: [String!]) {{ orders(where: {alternatives('{number: {in: $v}}')}) {{ totalCount }} }}",
+        {"v": ["x"] * 40_000},
+    ),
+    "one long list of ids many times": (
+        f"query($v: [ID!]) {{ orders(where: {alternatives('{id: {in: $v}}')}) {{ totalCount }} }}",
+        {"v": [global_id("Order", UUID(int=number)) for number in range(4000)]},
+    ),
+    "one long text many times": (
+        f"query($v: String) {{ orders(where: {alternatives('{number: {eq: $v}}')}) {{ totalCount }} }}",
+        {"v": "x" * 200_000},
     ),
     "a long list to look in": (WHERE, {"w": {"number": {"in": ["x"] * 40_000}}}),
     "a long text": (WHERE, {"w": {"number": {"eq": "x" * 200_000}}}),

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -126,6 +127,11 @@ TOKENS: dict[str, Callable[[World], str]] = {
 }
 
 
+def of_register(statements: list[str]) -> list[str]:
+    """The statements that read the register, without those that look up who asks."""
+    return [sql for sql in statements if not re.search(r"\b(employee|partner_token)\b", sql)]
+
+
 def assert_unauthenticated(world: World, authorization: str, moment: datetime | None = None) -> None:
     """The token is 401 with a challenge for every operation, and nobody is answered as anonymous."""
     headers = [(b"authorization", authorization.encode("latin-1"))]
@@ -137,7 +143,7 @@ def assert_unauthenticated(world: World, authorization: str, moment: datetime | 
             assert set(response.json()) == {"errors"}
             assert response.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
         assert world.client.get("/schema.graphql", headers=headers).status_code == 401
-    assert statements == []
+    assert of_register(statements) == []
 
 
 @pytest.mark.parametrize("name", TOKENS)

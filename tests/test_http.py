@@ -18,6 +18,7 @@ from graphql import (
 from starlette.testclient import TestClient
 
 from gateway.app import app_of, create_gateway
+from tests.test_attacks_tokens import of_register
 from tests.world import World
 
 JSON = "application/json"
@@ -268,7 +269,7 @@ def test_on_forbidden_reject_refuses_the_operation_whole(world: World, media: st
         response = world.post("warehouse", document, headers=headers)
     assert response.status_code == 403
     assert response.json() == {"errors": partial["errors"]}
-    assert statements == []
+    assert of_register(statements) == []
     fine = world.post("warehouse", "{ orders { nodes { number } } }", headers=headers)
     assert (fine.status_code, set(fine.json())) == (200, {"data"})
 
@@ -322,7 +323,8 @@ def test_health_and_readiness(world: World) -> None:
     """`/healthz` answers always, `/readyz` with the policy's version when the database answers, else 503."""
     assert world.client.get("/healthz").status_code == 200
     ready = world.client.get("/readyz")
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "policy": world.gateway.policy.version})
+    assert ready.status_code == 200
+    assert {"ready": True, "policy": world.gateway.policy.version}.items() <= ready.json().items()
     changed = world.gateway.settings.model_dump() | {"database_url": "postgresql://nobody@127.0.0.1:1/none"}
     client = TestClient(app_of(create_gateway(type(world.gateway.settings)(**changed))))
     assert client.get("/healthz").status_code == 200

@@ -346,3 +346,8 @@ class Plan:
     withheld: tuple[str, ...]
     scope: Scope
     cost: int
+
+    @property
+    def has_local(self) -> bool:
+        """Whether a root field is answered without the database."""
+        return any(isinstance(root, LocalRoot) for root in self.roots)

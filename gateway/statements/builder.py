@@ -45,7 +45,7 @@ from ..plan.values import (
     ToOneRecord,
     Value,
 )
-from ..row_rules import AllRows, Scope, Where, row_of, rows
+from ..row_rules import AllRows, Scope, Where, per_row, row_of, rows
 from .conditions import operand_type, visible
 from .connections import connection_value
 from .json_values import (
@@ -214,7 +214,7 @@ class Builder:
             case AllRows():
                 return true()
             case Where(condition):
-                return condition
+                return per_row(condition)
 
     def _masked(self, field: Field, row: FromClause) -> Expression:
         mask = field.source.mask if isinstance(field.source, Scalar) else None

@@ -93,7 +93,7 @@ def condition_sql(condition: Condition, row: FromClause, binder: Binder, scope: 
 
 
 def operand_type(value: ColumnElement[Any]) -> TypeEngine[Any]:
-    """What a value is bound as to be compared with a column: without the column's length, scale or collation."""
+    """What a value is bound as to be compared with a column: without its length, scale or collation."""
     match value.type:
         case Text():
             return Text()
