@@ -23,6 +23,9 @@ import pytest
 from schema.scalars import global_id
 from tests.world import World
 
+# Each of these starts a process of its own or waits for one.
+pytestmark = pytest.mark.slow
+
 PROCESSOR_SECONDS = 2.5
 PATIENCE_SECONDS = 12.0
 MOST_BYTES = 2_000_000

@@ -94,11 +94,11 @@ def by_id(entity: Entity) -> list[str]:
 
 
 def hidden_rows(world: World, name: str, purpose: str | None, entity: Entity) -> list[Row]:
-    """Some rows that do not exist for the asker: those of their own account first, if any."""
+    """Up to two rows that do not exist for the asker: one of their own account, and any."""
     register, customer = register_of(world, name, purpose), world.askers[name].customer_id
     rows = [row for row in register.rows[entity.name].values() if not register.visible(entity.name, row)]
     mine = [row for row in rows if row.get("customer_id", row["id"]) == customer]
-    return [*mine[:2], *random.Random(1).sample(rows, min(2, len(rows)))]
+    return [*mine[:1], *random.Random(1).sample(rows, min(1, len(rows)))]
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
@@ -129,7 +129,7 @@ def test_a_number_of_others_is_answered_like_no_number_at_all(
     """A look-up by another's order number, e-mail or tracking code gives the bytes of one nobody has."""
     target, columns = MODEL.lookups[lookup]
     document = f"query($key: String) {{ {lookup}({argument}: $key) {{ id }} }}"
-    for name, purpose, _ in everybody(world):
+    for name, purpose in OPENING.items():
         register = register_of(world, name, purpose)
         rows = [row for row in register.rows[target].values() if row[columns[argument]]]
         seen = {row[columns[argument]] for row in rows if register.visible(target, row)}

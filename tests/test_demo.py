@@ -18,6 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
+# Each of these starts a process of its own or waits for one.
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-c", "from gateway.cli import main; main()"]
 PATIENCE_SECONDS = 90
 NAMES = {
@@ -85,7 +88,6 @@ def ask(credentials: dict[str, Any], name: str, query: str, **headers: str) -> A
     return body.json()
 
 
-@pytest.mark.slow
 def test_the_demo_serves_everybody_keeps_its_data_and_stops_with_its_database(folder: Path) -> None:
     numbers = "{ customers(first: 100) { nodes { number } } }"
     with demo(folder, "--customers", "60") as (process, first):

@@ -15,7 +15,7 @@ from tests.naive import Entry, Expected, expected
 from tests.naive_query import LISTS, SCHEMA, TO_MANY, TO_ONE
 from tests.naive_rules import MATRIX, PURPOSES, Asker
 
-EXAMPLES = {"default": 150, "thorough": 3000}
+EXAMPLES = {"default": 60, "thorough": 3000}
 
 TWIN = settings(
     max_examples=EXAMPLES[os.environ.get("HYPOTHESIS_PROFILE", "default")],
