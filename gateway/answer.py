@@ -150,12 +150,20 @@ async def _read(
         case Statement(sql, parameters, cursors):
             named = _named(gateway, principal, now, values)
             bound = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
+            _check_lists(gateway.settings, bound)
             row = await gateway.database.fetch(principal.role, sql, bound)
             for seen, cursor in zip(row["cursors"] if cursors else (), cursors, strict=True):
                 if not seen:
                     raise fault(Code.BAD_CURSOR, "the cursor's entry is gone", cursor.location)
             body: bytes = row["body"]
             return body
+
+
+def _check_lists(settings: Settings, bound: list[object]) -> None:
+    listed = sum(len(value) for value in bound if isinstance(value, list))
+    if listed > settings.listed_limit:
+        message = f"the conditions list more than {settings.listed_limit} values"
+        raise fault(Code.TOO_COMPLEX, message, cost=listed)
 
 
 def _named(

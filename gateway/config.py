@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     condition_limit: int = Field(
         1000, ge=10, description="most conditions of an operation; one on a relation or a sort key counts 10"
     )
+    listed_limit: int = Field(
+        10_000, ge=100, description="most values in the lists of an operation's conditions"
+    )
     cost_limit: int = Field(250_000, ge=100, description="most values an operation may ask for")
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
     page_limit: int = Field(100, ge=1, description="most entries of a page")

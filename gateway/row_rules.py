@@ -91,8 +91,8 @@ def _constants(states: tuple[str, ...]) -> list[ColumnElement[str]]:
 def row_of(name: str, number: int) -> FromClause:
     """The `number`th alias of a table, the same object each time.
 
-    # PERF: SQLAlchemy copies every column of a new alias; made once, they save half of a statement's
-    # compilation (tests/bench/report.md).
+    # PERF: SQLAlchemy copies every column of a new alias; made once, they save a quarter of a
+    # statement's compilation (tests/bench/report.md).
     """
     return SQLModel.metadata.tables[name].alias()
 

@@ -23,7 +23,7 @@ import pytest
 from schema.scalars import global_id
 from tests.world import World
 
-# Each of these starts a process of its own or waits for one.
+# These share one server process and keep it busy; it is started anew after a hang.
 pytestmark = pytest.mark.slow
 
 PROCESSOR_SECONDS = 2.5

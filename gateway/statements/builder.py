@@ -74,10 +74,15 @@ class Builder:
         self.reads: dict[str, Read] = {}
         self.cursors: list[tuple[Operand, ColumnElement[bool]]] = []
         self._used: Counter[str] = Counter()
+        self._bound: dict[tuple[object, ...], ColumnElement[Any]] = {}
 
     def bind(self, operand: Operand, kind: TypeEngine[Any]) -> ColumnElement[Any]:
         """The parameter of a caller's value."""
-        return self._bind(operand.read, kind)
+        # A value used in many places is bound once.
+        key = (operand.source, operand.reading, str(kind))
+        if key not in self._bound:
+            self._bound[key] = self._bind(operand.read, kind)
+        return self._bound[key]
 
     def new_row(self, entity: Entity) -> FromClause:
         """An alias of the entity's table that the statement does not use yet; the rules have number 0."""

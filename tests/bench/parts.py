@@ -14,7 +14,7 @@ import asyncpg
 import orjson
 
 from gateway.answer import Gateway
-from gateway.app import create_gateway
+from gateway.app import create_gateway, settle_memory
 from gateway.operation import coerce, parse_operation
 from gateway.plan import plan
 from gateway.principal import utc_now
@@ -83,6 +83,7 @@ def measured(place: Place) -> Parts:
 
 async def _measured(place: Place) -> Parts:
     gateway = create_gateway(place.settings)
+    settle_memory()  # as a worker does when it starts
     await gateway.database.open()
     connection = await asyncpg.connect(place.url, server_settings={"jit": "off", "timezone": "UTC"})
     try:

@@ -15,5 +15,5 @@ WHERE delivery_event_1.delivery_id = delivery_2.id ORDER BY delivery_event_1.id 
 FROM delivery AS delivery_2 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
-WHERE customer_1.id = delivery_2.customer_id AND customer_1.restricted_at IS NOT NULL)) AND delivery_2.carrier_id = $1::UUID AND (delivery_2.status NOT IN ('PLANNED', 'CANCELLED')) AND $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $3::INTERVAL, delivery_2.created_at + $4::INTERVAL) + $5::INTERVAL AND delivery_2.status = $9::VARCHAR ORDER BY delivery_2.id DESC 
+WHERE customer_1.id = delivery_2.customer_id AND customer_1.restricted_at IS NOT NULL)) AND delivery_2.carrier_id = $1::UUID AND (delivery_2.status NOT IN ('PLANNED', 'CANCELLED')) AND $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $3::INTERVAL, delivery_2.created_at + $4::INTERVAL) + $5::INTERVAL AND delivery_2.status = $6::VARCHAR ORDER BY delivery_2.id DESC 
  LIMIT 3) AS row$)) AS deliveries) AS row$) AS TEXT), 'UTF8') AS body
