@@ -60,9 +60,9 @@ class Database:
         limit = self._settings.statement_timeout(role)
         pool = self._pools.get(limit) or await self._pool(limit)
         try:
-            async with pool.acquire(timeout=limit) as connection:
+            async with pool.acquire() as connection:
                 return await connection.fetchrow(sql, *values)
-        except (asyncpg.QueryCanceledError, TimeoutError) as error:
+        except asyncpg.QueryCanceledError as error:
             raise DatabaseTimeout from error
 
     async def is_ready(self) -> bool:
