@@ -79,7 +79,7 @@ class Builder:
     def bind(self, operand: Operand, kind: TypeEngine[Any]) -> ColumnElement[Any]:
         """The parameter of a caller's value."""
         # A value used in many places is bound once.
-        key = (operand.source, operand.reading, str(kind))
+        key = (operand.source, operand.reading, repr(kind))
         if key not in self._bound:
             self._bound[key] = self._bind(operand.read, kind)
         return self._bound[key]
