@@ -70,7 +70,7 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
 def settle_memory() -> None:
     """Takes what lives as long as the worker out of the garbage collector's sight.
 
-    # PERF: every full collection walked it, 106 ms each (tests/bench/report.md).
+    # PERF: every full collection walked it, and held up whatever request it fell into.
     """
     gc.collect()
     gc.freeze()

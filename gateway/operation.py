@@ -88,7 +88,7 @@ def coerce(operation: Operation, given: Mapping[str, Any], schema: GraphQLSchema
     if not definitions:
         return {}
     if operation.takes_texts and operation.takes_texts == given.keys() and _are_texts(given):
-        # PERF: coercion would give the same: it takes as long as all else before the database.
+        # PERF: coercion would give the same; it is a tenth of the work before the database.
         return given
     try:
         found = get_variable_values(schema, definitions, dict(given), max_errors=10, hide_suggestions=True)

@@ -48,7 +48,7 @@ def make_input(name: str, description: str, texts: Mapping[str, str]) -> type:
     """A Strawberry input with one optional field per text; `settle` gives the fields their types."""
     body: dict[str, Any] = {"__annotations__": dict.fromkeys(map(_safe, texts), "str | None")}
     for field, text in texts.items():
-        body[_safe(field)] = strawberry.field(name=_camel(field), description=text, default=strawberry.UNSET)
+        body[_safe(field)] = strawberry.field(name=camel(field), description=text, default=strawberry.UNSET)
     return strawberry.input(type(name, (), body), name=name, description=description)
 
 
@@ -63,7 +63,8 @@ def _safe(name: str) -> str:
     return f"{name}_" if name in {"in", "and", "or", "not"} else name
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """A Python name as GraphQL writes it."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
@@ -148,7 +149,7 @@ class Inputs:
         for field in _fields(declared):
             source = field.metadata[SOURCE]
             if isinstance(source, ToOne | ToMany) or comparable_type(source, True) is not None:
-                texts[field.python_name] = f"On `{_camel(field.python_name)}`."
+                texts[field.python_name] = f"On `{camel(field.python_name)}`."
         return make_input(f"{name}Where", f"Conditions on a `{name}`; all that are given must hold.", texts)
 
     def _settle_where(self, name: str, declared: type) -> None:
@@ -168,7 +169,7 @@ class Inputs:
     @staticmethod
     def _make_order_by(name: str, declared: type) -> type:
         texts = {
-            field.python_name: f"By `{_camel(field.python_name)}`."
+            field.python_name: f"By `{camel(field.python_name)}`."
             for field in _fields(declared)
             if comparable_type(field.metadata[SOURCE], True) is not None
         }

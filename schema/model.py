@@ -18,6 +18,7 @@ from .connections import Connections
 from .customers import ConsentEvent, Customer
 from .deliveries import Delivery, DeliveryEvent
 from .fields import SOURCE, Kind, Source, ToMany, ToOne, ValueObject, table_of
+from .inputs import camel
 from .orders import Order, OrderLine
 from .partners import Carrier
 from .query import LISTS, LOOKUPS, Query, settle_query
@@ -94,7 +95,7 @@ def load_model() -> Model:
             {name: _entity(name, entities[name], graphql, entities) for name in entities}
         ),
         lookups={
-            field: (lookup.target, {_camel(name): name for name in lookup.arguments})
+            field: (lookup.target, {camel(name): name for name in lookup.arguments})
             for field, lookup in LOOKUPS.items()
         },
         lists=LISTS,
@@ -110,7 +111,7 @@ def _entity(name: str, declared: type, graphql: GraphQLSchema, entities: Mapping
     kinds = cast(GraphQLObjectType, graphql.type_map[name]).fields
     fields = {}
     for field in cast(Any, declared).__strawberry_definition__.fields:
-        shown = field.graphql_name or _camel(field.python_name)
+        shown = field.graphql_name or camel(field.python_name)
         source = field.metadata[SOURCE]
         fields[shown] = Field(
             coordinate=f"{name}.{shown}",
@@ -146,11 +147,6 @@ def _same_customer(source: Source, table: Table, entities: Mapping[str, type]) -
         {column, "customer_id"} == {element.parent.name for element in constraint.elements}
         for constraint in child.foreign_key_constraints
     )
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 def text_of(value: object) -> object:

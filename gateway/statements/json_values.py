@@ -1,6 +1,6 @@
 """How values and objects become JSON inside PostgreSQL.
 
-# PERF: `json_agg` and `row_to_json` over a sub-select's row type write a list in about 0.8 of the time of
+# PERF: `json_agg` and `row_to_json` over a sub-select's row type write a list in 0.75 of the time of
 # `json_build_object` per row (tests/bench/report.md).
 """
 
