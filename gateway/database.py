@@ -1,6 +1,6 @@
-"""PostgreSQL on the request path: pools of prepared statements, bytes out. No ORM, no session.
+"""PostgreSQL on the request path: connections with prepared statements, bytes out. No ORM, no session.
 
-One pool per statement time-out, opened when it is first needed. Gives rows; raises `DatabaseTimeout`, or
+Gives rows; raises `DatabaseTimeout`, or
 asyncpg's own errors, which the edge answers with INTERNAL.
 """
 
@@ -32,38 +32,108 @@ FROM employee e
 WHERE e.id = $1 AND e.active"""
 _BY_HASH = """
 SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
+_CLOSING_SECONDS = 10
+
+
+class Connections:
+    """At most `size` connections of one statement time-out, opened as they are needed.
+
+    # PERF: asyncpg's own pool makes a proxy for each loan and resets it: a tenth of a small request.
+    """
+
+    def __init__(self, url: str, size: int, limit_seconds: float) -> None:
+        self._url = url
+        self._limit_seconds = limit_seconds
+        self._loans = asyncio.Semaphore(size)
+        self._idle: list[Any] = []
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def row(self, sql: str, values: Sequence[object]) -> Any:
+        """The first row, None where there is none; raises `DatabaseTimeout`, or asyncpg's own errors."""
+        async with self._loans:
+            connection = self._take() or await self._connect()
+            try:
+                row = await connection.fetchrow(sql, *values)
+            except asyncpg.PostgresError as error:
+                self._give_back(connection)
+                if isinstance(error, asyncpg.QueryCanceledError):
+                    raise DatabaseTimeout from error
+                raise
+            except (
+                BaseException
+            ):  # cancelled, or cut off: whatever the connection still holds, nobody gets it
+                self._end(connection)
+                raise
+            self._give_back(connection)
+            return row
+
+    async def open(self) -> None:
+        """Opens one connection, so that a wrong address is found."""
+        self._give_back(await self._connect())
+
+    async def close(self) -> None:
+        """Closes every connection, those on loan when they come back."""
+        self._closed = True
+        while self._idle:
+            self._end(self._idle.pop())
+        await asyncio.gather(*self._ending, return_exceptions=True)
+
+    def _take(self) -> Any:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return None
+
+    def _give_back(self, connection: Any) -> None:
+        if self._closed or connection.is_closed():
+            self._end(connection)
+        else:
+            self._idle.append(connection)
+
+    def _end(self, connection: Any) -> None:
+        # Closing first has PostgreSQL cancel a statement whose caller went away.
+        task = asyncio.create_task(_close(connection))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _connect(self) -> Any:
+        return await asyncpg.connect(
+            self._url,
+            # Bounded: a prepared statement costs the server about a hundred times its text.
+            statement_cache_size=100,
+            max_cacheable_statement_size=16 * 1024,
+            server_settings={
+                "application_name": "gateway",
+                "statement_timeout": str(int(self._limit_seconds * 1000)),
+                "timezone": "UTC",
+                "jit": "off",
+                "default_transaction_read_only": "on",
+            },
+        )
 
 
 class Database:
-    """The pools of one worker."""
+    """The connections of one worker: a group for each statement time-out, opened when it is first needed."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pools: dict[float, Any] = {}
-        self._opening = asyncio.Lock()
+        self._groups: dict[float, Connections] = {}
 
     async def open(self) -> None:
-        """Opens the pool of customers and partners, so that a wrong address stops the start."""
-        await self._pool(self._settings.statement_timeout(None))
+        """Connects as customers and partners do, so that a wrong address stops the start."""
+        await self._connections(None).open()
 
     async def close(self) -> None:
         """Closes every connection."""
-        for pool in self._pools.values():
-            await pool.close()
-        self._pools.clear()
+        for group in self._groups.values():
+            await group.close()
+        self._groups.clear()
 
     async def fetch(self, role: str | None, sql: str, values: Sequence[object]) -> Any:
         """The single row of an operation's statement, within the role's time-out."""
-        return await self._row(role, sql, values)
-
-    async def _row(self, role: str | None, sql: str, values: Sequence[object]) -> Any:
-        limit = self._settings.statement_timeout(role)
-        pool = self._pools.get(limit) or await self._pool(limit)
-        try:
-            async with pool.acquire() as connection:
-                return await connection.fetchrow(sql, *values)
-        except asyncpg.QueryCanceledError as error:
-            raise DatabaseTimeout from error
+        return await self._connections(role).row(sql, values)
 
     async def is_ready(self) -> bool:
         """Whether the database answers."""
@@ -75,36 +145,25 @@ class Database:
 
     async def designations(self, employee: uuid.UUID) -> tuple[DesignationRow, ...] | None:
         """The designations of an active employee; None where there is no such employee."""
-        row = await self._row(None, _DESIGNATIONS, (employee,))
+        row = await self.fetch(None, _DESIGNATIONS, (employee,))
         return None if row is None else tuple(DesignationRow(*found) for found in row["designations"])
 
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""
-        row = await self._row(None, _BY_HASH, (token_hash,))
+        row = await self.fetch(None, _BY_HASH, (token_hash,))
         return None if row is None else PartnerRow(*row)
 
-    async def _pool(self, limit: float) -> Any:
-        async with self._opening:
-            if limit not in self._pools:
-                self._pools[limit] = await asyncpg.create_pool(
-                    self._settings.database_url.get_secret_value(),
-                    min_size=1,
-                    max_size=self._settings.pool_connections,
-                    # The request path changes no session state, so there is none to reset.
-                    reset=_keep,
-                    # Bounded: a prepared statement costs the server about a hundred times its text.
-                    statement_cache_size=100,
-                    max_cacheable_statement_size=16 * 1024,
-                    server_settings={
-                        "application_name": "gateway",
-                        "statement_timeout": str(int(limit * 1000)),
-                        "timezone": "UTC",
-                        "jit": "off",
-                        "default_transaction_read_only": "on",
-                    },
-                )
-        return self._pools[limit]
+    def _connections(self, role: str | None) -> Connections:
+        limit = self._settings.statement_timeout(role)
+        found = self._groups.get(limit)
+        if found is None:
+            url, size = self._settings.database_url.get_secret_value(), self._settings.pool_connections
+            found = self._groups[limit] = Connections(url, size, limit)
+        return found
 
 
-async def _keep(_: object) -> None:
-    return None
+async def _close(connection: Any) -> None:
+    try:
+        await connection.close(timeout=_CLOSING_SECONDS)
+    except DATABASE_ERRORS:
+        connection.terminate()

@@ -20,27 +20,14 @@ import casbin
 import yaml
 
 from schema.model import Model
+from schema.states import StaffRole
 
 from . import row_rules
 from .errors import PolicyError
 from .grants import ANY_PURPOSE, Grants, Line, Use, make_grants
 
-ROLES = (
-    "anonymous",
-    "customer",
-    "support",
-    "register_admin",
-    "warehouse",
-    "finance",
-    "marketing",
-    "analyst",
-    "privacy_officer",
-    "carrier",
-    "newsletter",
-)
-STAFF = frozenset(
-    ("support", "register_admin", "warehouse", "finance", "marketing", "analyst", "privacy_officer")
-)
+ROLES = ("anonymous", "customer", *(role.value for role in StaffRole), "carrier", "newsletter")
+STAFF = frozenset(role.value for role in StaffRole)
 # What an employee without a designation may do.
 UNDESIGNATED = (
     Line("", "Query.privacyNotice", Use.EXECUTE, "every", ANY_PURPOSE),

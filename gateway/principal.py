@@ -252,6 +252,7 @@ class Principals:
         self._designations: Cache[uuid.UUID, tuple[datetime, tuple[DesignationRow, ...]]] = Cache(
             settings.principal_cache_entries
         )
+        self._partner_hashes: Cache[str, str] = Cache(settings.principal_cache_entries)
         self._partners: Cache[str, tuple[datetime, PartnerRow]] = Cache(settings.principal_cache_entries)
 
     async def identify(self, authorization: str | None, act_as: str | None, now: datetime) -> Principal:
@@ -300,9 +301,11 @@ class Principals:
         return Principal(chosen, global_id("Employee", employee))
 
     async def _partner(self, token: str, now: datetime) -> Principal:
-        if not _is_well_formed(token):
-            raise Unauthenticated("malformed")
-        token_hash = partner_token_hash(token)
+        token_hash = self._partner_hashes.get(token)
+        if token_hash is None:
+            if not _is_well_formed(token):
+                raise Unauthenticated("malformed")
+            token_hash = self._partner_hashes.put(token, partner_token_hash(token))
         cached = self._partners.get(token_hash)
         if cached is None or not self._is_fresh(cached[0], now):
             found = await self._register.partner_token(token_hash)
