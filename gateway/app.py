@@ -32,6 +32,7 @@ from .local import Local
 from .policy import load_policy
 from .principal import Principals, SigningKey, utc_now
 from .response import failed
+from .writes import Tools
 
 log = logging.getLogger("gateway")
 
@@ -61,6 +62,7 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
         principals=Principals(settings, key, database),
         local=Local(policy, SchemaViews(model, policy)),
         clock=clock,
+        tools=Tools(settings, model, key, policy.notice),
         constants={"setting_public_url": f"{settings.public_url.rstrip('/')}/u/", **periods},
         operations=Cache(settings.operation_cache_bytes, operation_weight),
         plans=Cache(settings.plan_cache_bytes, prepared_weight),
@@ -175,6 +177,8 @@ def _respond(found: Answer, media: str, request_id: str, error: RequestError | N
     headers = {**FIXED_HEADERS, "x-request-id": request_id}
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = f'Bearer error="invalid_token", error_description="{error.reason}"'
+    if found.status == 405:
+        headers["allow"] = "POST"  # RFC 9110, section 15.5.6
     return Response(found.body, found.status, headers, f"{media}; charset=utf-8")
 
 
@@ -241,6 +245,7 @@ async def _read_request(settings: Settings, request: HttpRequest, headers: Mappi
         act_as=headers.get("act-as"),
         purpose=headers.get("processing-purpose"),
         reject_on_refusal=_rejects(headers.get("on-forbidden")),
+        may_change=request.method == "POST",
     )
 
 

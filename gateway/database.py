@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -19,6 +20,10 @@ from .principal import DesignationRow, PartnerRow
 
 class DatabaseTimeout(Exception):
     """PostgreSQL ended a statement that took longer than its role may."""
+
+
+class DatabaseConflict(Exception):
+    """Two transactions waited for each other; this one was undone and can be tried again."""
 
 
 # What a broken connection or a refusing server raises.
@@ -41,9 +46,10 @@ class Connections:
     # PERF: asyncpg's own pool makes a proxy for each loan and resets it: a tenth of a small request.
     """
 
-    def __init__(self, url: str, size: int, limit_seconds: float) -> None:
+    def __init__(self, url: str, size: int, limit_seconds: float, *, writes: bool) -> None:
         self._url = url
         self._limit_seconds = limit_seconds
+        self._writes = writes
         self._loans = asyncio.Semaphore(size)
         self._idle: list[Any] = []
         self._ending: set[asyncio.Task[None]] = set()
@@ -67,6 +73,23 @@ class Connections:
                 raise
             self._give_back(connection)
             return row
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction, committed at the end of the block; whatever is raised in it rolls it back."""
+        async with self._loans:
+            connection = self._take() or await self._connect()
+            try:
+                async with connection.transaction():
+                    yield Transaction(connection)
+            except BaseException as error:
+                # Cancelled or cut off, the connection's state is not known; else it is as before.
+                if isinstance(error, Exception) and not connection.is_in_transaction():
+                    self._give_back(connection)
+                else:
+                    self._end(connection)
+                raise
+            self._give_back(connection)
 
     async def open(self) -> None:
         """Opens one connection, so that a wrong address is found."""
@@ -109,17 +132,38 @@ class Connections:
                 "statement_timeout": str(int(self._limit_seconds * 1000)),
                 "timezone": "UTC",
                 "jit": "off",
-                "default_transaction_read_only": "on",
+                "default_transaction_read_only": "off" if self._writes else "on",
             },
         )
 
 
+class Transaction:
+    """A transaction under way."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def row(self, sql: str, values: Sequence[object]) -> Any:
+        """The first row, None where there is none."""
+        return await self._connection.fetchrow(sql, *values)
+
+    async def rows(self, sql: str, values: Sequence[object]) -> Any:
+        """Every row."""
+        return await self._connection.fetch(sql, *values)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A part that is undone alone where something is raised in it."""
+        async with self._connection.transaction():
+            yield
+
+
 class Database:
-    """The connections of one worker: a group for each statement time-out, opened when it is first needed."""
+    """The connections of one worker: groups by time-out and right to write, opened when first needed."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._groups: dict[float, Connections] = {}
+        self._groups: dict[tuple[float, bool], Connections] = {}
 
     async def open(self) -> None:
         """Connects as customers and partners do, so that a wrong address stops the start."""
@@ -134,6 +178,17 @@ class Database:
     async def fetch(self, role: str | None, sql: str, values: Sequence[object]) -> Any:
         """The single row of an operation's statement, within the role's time-out."""
         return await self._connections(role).row(sql, values)
+
+    @asynccontextmanager
+    async def transaction(self, role: str | None) -> AsyncIterator[Transaction]:
+        """A transaction that may write; raises `DatabaseTimeout`, or `DatabaseConflict` to try again."""
+        try:
+            async with self._connections(role, writes=True).transaction() as begun:
+                yield begun
+        except asyncpg.QueryCanceledError as error:
+            raise DatabaseTimeout from error
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+            raise DatabaseConflict from error
 
     async def is_ready(self) -> bool:
         """Whether the database answers."""
@@ -153,12 +208,12 @@ class Database:
         row = await self.fetch(None, _BY_HASH, (token_hash,))
         return None if row is None else PartnerRow(*row)
 
-    def _connections(self, role: str | None) -> Connections:
-        limit = self._settings.statement_timeout(role)
-        found = self._groups.get(limit)
+    def _connections(self, role: str | None, *, writes: bool = False) -> Connections:
+        key = (self._settings.statement_timeout(role), writes)
+        found = self._groups.get(key)
         if found is None:
             url, size = self._settings.database_url.get_secret_value(), self._settings.pool_connections
-            found = self._groups[limit] = Connections(url, size, limit)
+            found = self._groups[key] = Connections(url, size, key[0], writes=writes)
         return found
 
 

@@ -19,6 +19,7 @@ from .customers import ConsentEvent, Customer
 from .deliveries import Delivery, DeliveryEvent
 from .fields import SOURCE, Kind, Source, ToMany, ToOne, ValueObject, table_of
 from .inputs import camel
+from .mutation import Mutation, make_root, read_mutations
 from .orders import Order, OrderLine
 from .partners import Carrier
 from .query import LISTS, LOOKUPS, Query, settle_query
@@ -61,16 +62,21 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the gateway knows of the schema; `lookups` and `lists` are the root fields that read entities."""
+    """What the gateway knows of the schema; `lookups` and `lists` are the root fields that read entities.
+
+    `mutations` are the root fields that change them.
+    """
 
     graphql: GraphQLSchema
     entities: Mapping[str, Entity]
     lookups: Mapping[str, tuple[str, Mapping[str, str]]]
     lists: Mapping[str, str]
+    mutations: Mapping[str, Mutation]
 
     def coordinates(self) -> frozenset[str]:
         """Every coordinate a policy line may name: entities, their fields, and the gated root fields."""
         gated = {"Query.viewer", "Query.privacyNotice", "Query.node", "Query.nodes"}
+        gated |= {f"Mutation.{name}" for name in self.mutations}
         for entity in self.entities.values():
             gated |= {entity.name} | {field.coordinate for field in entity.fields.values()}
         return frozenset(gated)
@@ -86,7 +92,10 @@ def load_model() -> Model:
     entities = {_name(declared): declared for declared in ENTITIES}
     settle_query(entities, Connections(entities))
     schema = strawberry.Schema(
-        Query, types=ENTITIES, config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True)
+        Query,
+        make_root(entities),
+        types=ENTITIES,
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
     )
     graphql = cast(GraphQLSchema, cast(Any, schema)._schema)
     return Model(
@@ -99,6 +108,7 @@ def load_model() -> Model:
             for field, lookup in LOOKUPS.items()
         },
         lists=LISTS,
+        mutations=read_mutations(),
     )
 
 

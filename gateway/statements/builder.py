@@ -35,6 +35,7 @@ from ..plan.values import (
     ListRoot,
     LocalRoot,
     LookupRoot,
+    MutationRoot,
     NodeRoot,
     NodesRoot,
     Operand,
@@ -111,6 +112,8 @@ class Builder:
                 return self._by_id(record, self.bind(operand, Uuid()), ())
             case NodesRoot():
                 return self._nodes(root)
+            case MutationRoot():
+                raise AssertionError("of a change, the payload's plan is compiled")
 
     def _lookup(self, root: LookupRoot) -> Expression:
         row = self.new_row(root.record.entity)
