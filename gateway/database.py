@@ -26,6 +26,14 @@ class DatabaseConflict(Exception):
     """Two transactions waited for each other; this one was undone and can be tried again."""
 
 
+class DatabaseDuplicate(Exception):
+    """A row would have had what another row has already; `constraint` says what of it is unique."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
 # What a broken connection or a refusing server raises.
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
@@ -144,8 +152,11 @@ class Transaction:
         self._connection = connection
 
     async def row(self, sql: str, values: Sequence[object]) -> Any:
-        """The first row, None where there is none."""
-        return await self._connection.fetchrow(sql, *values)
+        """The first row, None where there is none; raises `DatabaseDuplicate`."""
+        try:
+            return await self._connection.fetchrow(sql, *values)
+        except asyncpg.UniqueViolationError as error:
+            raise DatabaseDuplicate(str(error.constraint_name)) from error
 
     async def rows(self, sql: str, values: Sequence[object]) -> Any:
         """Every row."""
