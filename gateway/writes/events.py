@@ -38,6 +38,9 @@ BEFORE = timedelta(days=1)  # how long before a delivery was made something of i
 EVENT = {"place": text("place", 100), "note": Rule("note", lambda value, _: formats.remark(value))}
 SIGNATURE = {"signedBy": text("signed_by", 200)}
 EVENTS, SIGNED_BY = "Delivery.events", "Delivery.signedBy"
+# The coordinates that the fields of a report set.
+FIELDS = {name: f"DeliveryEvent.{name}" for name in ("status", "occurredAt", "place", "note")}
+FIELDS["signedBy"] = SIGNED_BY
 
 Parcels = dict[uuid.UUID, Parcel]
 Known = dict[tuple[uuid.UUID, uuid.UUID], tuple[uuid.UUID, tuple[object, ...]]]
@@ -90,9 +93,7 @@ def _report(work: Work, position: int, given: Mapping[str, Any]) -> Report:
     if given.get("signedBy") is not None and step.status != DELIVERED:
         message = "there is a signature only with `DELIVERED`"
         mistakes.add(UserErrorCode.MALFORMED, SIGNED_BY, message, *path, "signedBy")
-    fields = work.write.root.mutation.input.fields["events"].nested
-    assert fields is not None  # the schema says so
-    coordinates = [fields.fields[name].coordinate for name in given]
+    coordinates = [FIELDS[name] for name in given if name in FIELDS]
     return Report(
         position=position,
         delivery=work.key_in(given["deliveryId"], "Delivery"),
@@ -101,7 +102,7 @@ def _report(work: Work, position: int, given: Mapping[str, Any]) -> Report:
         place=_text(values, "place"),
         note=_text(values, "note"),
         signed_by=_text(values, "signed_by"),
-        coordinates=(EVENTS, *(one for one in coordinates if one is not None)),
+        coordinates=(EVENTS, *coordinates),
         mistakes=tuple(mistakes.found),
     )
 
