@@ -201,10 +201,11 @@ def _locked(world: World, table: str, key: uuid.UUID, waiting: int) -> Iterator[
                     " WHERE datname = current_database() AND wait_event_type = 'Lock'"
                 )
                 ends = time.monotonic() + 4
-                while await connection.fetchval(query) < waiting and time.monotonic() < ends:
+                while await connection.fetchval(query) < waiting:
+                    assert time.monotonic() < ends, "the calls do not wait for the row"
                     await connection.execute("SELECT pg_stat_clear_snapshot()")
-                met.set()
         finally:
+            met.set()
             await connection.close()
 
     with ThreadPoolExecutor(1) as thread:
