@@ -302,8 +302,9 @@ def test_of_two_updates_of_one_version_at_the_same_moment_one_wins(writable: Wor
 
 
 def test_a_version_that_is_gone_is_a_conflict_before_any_step_is_judged(writable: World) -> None:
-    sent = send(writable, "PLANNED")
-    payload = update(writable, sent.delivery_id, {"ifVersion": 7, "status": "PRE_ADVISED"})
+    sent = send(writable, "IN_TRANSIT")
+    given = {"carrier": carrier(writable, "carrier-2"), "serviceCode": "NEAR"}
+    payload = update(writable, sent.delivery_id, {"ifVersion": 7, **given})
     assert codes(payload) == [("CONFLICT", "Delivery.version")]
     assert payload["delivery"]["version"] == 1
 
