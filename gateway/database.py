@@ -79,16 +79,25 @@ class Connections:
         """A transaction, committed at the end of the block; whatever is raised in it rolls it back."""
         async with self._loans:
             connection = self._take() or await self._connect()
+            begun = Transaction(connection)
             try:
-                async with connection.transaction():
-                    yield Transaction(connection)
-            except BaseException as error:
-                # Cancelled or cut off, the connection's state is not known; else it is as before.
-                if isinstance(error, Exception) and not connection.is_in_transaction():
-                    self._give_back(connection)
-                else:
-                    self._end(connection)
+                yield begun
+                await begun.commit()
+            except Exception:
+                await self._undone(begun, connection)
                 raise
+            except BaseException:  # cancelled: whatever the connection still holds, nobody gets it
+                self._end(connection)
+                raise
+            self._give_back(connection)
+
+    async def _undone(self, begun: Transaction, connection: Any) -> None:
+        """Gives the connection back after a rollback, or closes it where even that fails."""
+        try:
+            await begun.rollback()
+        except DATABASE_ERRORS:
+            self._end(connection)
+        else:
             self._give_back(connection)
 
     async def open(self) -> None:
@@ -138,24 +147,63 @@ class Connections:
 
 
 class Transaction:
-    """A transaction under way."""
+    """A transaction, begun with its first statement."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._begun = False
 
     async def row(self, sql: str, values: Sequence[object]) -> Any:
         """The first row, None where there is none."""
+        await self._begin()
         return await self._connection.fetchrow(sql, *values)
 
     async def rows(self, sql: str, values: Sequence[object]) -> Any:
         """Every row."""
+        await self._begin()
         return await self._connection.fetch(sql, *values)
+
+    async def alone(self, sql: str, values: Sequence[object]) -> Any:
+        """The first row of a statement that is the whole transaction: committed when it returns.
+
+        # PERF: one round trip to the server instead of four.
+        """
+        if self._begun:
+            return await self.row(sql, values)
+        return await self._connection.fetchrow(sql, *values)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """A part that is undone alone where something is raised in it."""
-        async with self._connection.transaction():
+        if self._begun:
+            async with self._connection.transaction():
+                yield
+            return
+        try:
             yield
+        except Exception:
+            await self.rollback()  # nothing came before this part
+            raise
+
+    async def commit(self) -> None:
+        """Makes what was done last."""
+        await self._finish("COMMIT")
+
+    async def rollback(self) -> None:
+        """Undoes what was done."""
+        await self._finish("ROLLBACK")
+
+    async def _begin(self) -> None:
+        if not self._begun:
+            await self._connection.execute("BEGIN")
+            self._begun = True
+
+    async def _finish(self, command: str) -> None:
+        if self._begun:
+            self._begun = False
+            # PostgreSQL answers ROLLBACK to the COMMIT of a transaction in which something failed.
+            if await self._connection.execute(command) != command:
+                raise asyncpg.InterfaceError(f"the transaction did not end with {command}")
 
 
 class Database:

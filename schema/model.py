@@ -17,7 +17,7 @@ from strawberry.schema.config import StrawberryConfig
 from .connections import Connections
 from .customers import ConsentEvent, Customer
 from .deliveries import Delivery, DeliveryEvent
-from .fields import SOURCE, Kind, Source, ToMany, ToOne, ValueObject, table_of
+from .fields import SOURCE, Kind, Scalar, Source, ToMany, ToOne, ValueObject, table_of
 from .inputs import camel
 from .mutation import Mutation, make_root, read_mutations
 from .orders import Order, OrderLine
@@ -53,11 +53,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One entity type: its table and its fields by GraphQL name."""
+    """One entity type: its table, its fields by GraphQL name, and the columns of those that are one."""
 
     name: str
     table: Table
     fields: Mapping[str, Field]
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,18 @@ def _entity(name: str, declared: type, graphql: GraphQLSchema, entities: Mapping
             kind=_kind(source, get_named_type(kinds[shown].type)),
             same_customer=_same_customer(source, table, entities),
         )
-    return Entity(name, table, MappingProxyType(fields))
+    columns = {one.name: column for one in fields.values() if (column := _column(one.source, table))}
+    return Entity(name, table, MappingProxyType(fields), MappingProxyType(columns))
+
+
+def _column(source: Source, table: Table) -> str | None:
+    match source:
+        case Scalar(expression=expression, comparable=True):
+            return str(expression(table).key)
+        case ToOne(key=key):
+            return key
+        case _:
+            return None
 
 
 def _kind(source: Source, graphql_type: Any) -> Kind | None:

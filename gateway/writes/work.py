@@ -10,7 +10,6 @@ from typing import Any
 
 from uuid6 import uuid7
 
-from schema.fields import Scalar, ToOne
 from schema.model import Model, text_of
 from schema.scalars import read_global_id
 from schema.states import ChangeSource
@@ -247,27 +246,13 @@ class Work:
 
     def columns(self, entity: str, given: Mapping[str, object]) -> dict[str, object]:
         """The input's values by column, for the fields that are columns of the entity."""
-        fields = self.tools.model.entities[entity].fields
-        found: dict[str, object] = {}
-        for name, value in given.items():
-            if name in fields and (column := self._column_of(entity, name)) is not None:
-                found[column] = text_of(value)
-        return found
-
-    def _column_of(self, entity: str, field: str) -> str | None:
-        of = self.tools.model.entities[entity]
-        match of.fields[field].source:
-            case Scalar(expression=expression, comparable=True):
-                return str(expression(of.table).key)
-            case ToOne(key=key):
-                return key
-            case _:
-                return None
+        columns = self.tools.model.entities[entity].columns
+        return {columns[name]: text_of(value) for name, value in given.items() if name in columns}
 
     def _noted_field(self, entity: str, column: str) -> str | None:
         """The field of a column that the input sets; None where the gateway sets it."""
-        fields = (name for name in self.tools.model.entities[entity].fields)
-        found = next((name for name in fields if self._column_of(entity, name) == column), None)
+        columns = self.tools.model.entities[entity].columns
+        found = next((name for name, of in columns.items() if of == column), None)
         return found if f"{entity}.{found}" in self.write.guards else None
 
     def _values(self, sql: Sql, values: Mapping[str, object]) -> list[object]:
