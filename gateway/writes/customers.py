@@ -131,8 +131,7 @@ async def update_customer(work: Work) -> Outcome:
     country = work.input.get("countryCode") or await _country(work, key)
     values = checked(work.input, PROFILE, "Customer", str(country), mistakes)
     mistakes.check()
-    await work.change("Customer", key, values | work.activity())
-    return Outcome({"customer": key})
+    return await work.change_alone("Customer", key, values | work.activity())
 
 
 async def _country(work: Work, key: uuid.UUID) -> str:
