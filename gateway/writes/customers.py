@@ -136,7 +136,8 @@ async def update_customer(work: Work) -> Outcome:
 
 async def _country(work: Work, key: uuid.UUID) -> str:
     """The country by which a postal code or a telephone number is read, where none is given."""
-    if not work.input.keys() & {"postalCode", "phone"}:
+    national = not str(work.input.get("phone") or "+").lstrip().startswith("+")
+    if not national and work.input.get("postalCode") is None:
         return COUNTRY
     row = await work.find("Customer", key, ("country_code",), tuple(work.write.guards))
     return row["country_code"] or COUNTRY
