@@ -76,15 +76,9 @@ def change_row(
     """
     row = row_of(target.table, 1)
     table = SQLModel.metadata.tables[target.table]
-    conditions = [row.c.id == bindparam("key", type_=Uuid()), *_guarded(row, target)]
-    if versioned:
-        conditions.append(row.c.version == bindparam("if_version", type_=Integer()))
-    if moves:
-        conditions.append(row.c.status == func.any(bindparam("from_status", type_=ARRAY(Text()))))
-    owner = _owner(row, target.table)
     old = (
-        select(row.c.id, owner.label("owner"), *(row.c[name] for name, _ in columns))
-        .where(*conditions)
+        select(row.c.id, _owner(row, target.table).label("owner"), *(row.c[name] for name, _ in columns))
+        .where(*_changeable(row, target, versioned, moves))
         .with_for_update(of=row, key_share=True)
         .cte("old")
     )
@@ -105,6 +99,18 @@ def change_row(
     if target.table != "carrier" and personal:
         query = query.add_cte(_noted(target, old, values, personal))
     return _sql(query)
+
+
+def _changeable(row: Any, target: Target, versioned: bool, moves: bool) -> list[ColumnElement[bool]]:
+    conditions = [row.c.id == bindparam("key", type_=Uuid()), *_guarded(row, target)]
+    if target.table == "customer":
+        # What is left of an erased customer stays empty, whoever may see it.
+        conditions.append(row.c.erased_at.is_(None))
+    if versioned:
+        conditions.append(row.c.version == bindparam("if_version", type_=Integer()))
+    if moves:
+        conditions.append(row.c.status == func.any(bindparam("from_status", type_=ARRAY(Text()))))
+    return conditions
 
 
 def _returned(shown: Plan | None, table: str) -> list[str]:
@@ -202,11 +208,7 @@ def note_fields() -> Sql:
 
 def _guarded(row: Any, target: Target) -> list[ColumnElement[bool]]:
     distinct = dict.fromkeys((target.visible, *target.guards))
-    conditions = [_holds(rules, row, target) for rules in distinct]
-    if target.table == "customer":
-        # What is left of an erased customer is changed by nobody, not even under their last token.
-        conditions.append(row.c.erased_at.is_(None))
-    return conditions
+    return [_holds(rules, row, target) for rules in distinct]
 
 
 def _holds(rules: Rules, row: Any, target: Target) -> ColumnElement[bool]:

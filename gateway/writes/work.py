@@ -224,7 +224,7 @@ class Work:
         """Raises why a row was not changed."""
         await self.find(entity, key, (), coordinates)
         await self.check_version(entity, key)
-        if moves_from is None:
+        if moves_from is None and entity != "Customer":
             raise DatabaseConflict  # what stood in the way a moment ago is gone
         raise Rejected(
             Mistake(
