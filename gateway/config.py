@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
     page_limit: int = Field(100, ge=1, description="most entries of a page")
 
+    order_token_days: int = Field(30, ge=1, le=365, description="how long a guest's token for an order holds")
+    order_access_minutes: int = Field(
+        5, ge=0, le=24 * 60, description="how soon a link to the same order is mailed again"
+    )
+
     window_delivery_days: int = Field(90, ge=0, description="how long a carrier sees an ended delivery")
     window_address_days: int = Field(30, ge=0, description="how long it sees its name and address")
     window_contact_days: int = Field(3, ge=0, description="how long it sees its phone and e-mail")
