@@ -24,6 +24,7 @@ from schema.model import load_model
 
 from .answer import Answer, Clock, Gateway, Request, answer, operation_weight, prepared_weight
 from .cache import Cache
+from .chores import chores
 from .config import Settings
 from .database import DATABASE_ERRORS, Database, DatabaseTimeout
 from .errors import Code, HttpError, Problem, RequestError, Unauthenticated
@@ -95,7 +96,8 @@ def app_of(gateway: Gateway) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await gateway.database.open()
         settle_memory()
-        yield
+        async with chores(gateway.settings, gateway.database, gateway.clock):
+            yield
         await gateway.database.close()
 
     async def graphql(request: HttpRequest) -> Response:

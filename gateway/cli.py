@@ -1,4 +1,4 @@
-"""The command line: `gateway demo | serve | migrate | token | policy check | schema`."""
+"""The command line: `gateway demo | serve | migrate | token | mail | policy check | schema`."""
 
 from __future__ import annotations
 
@@ -153,6 +153,26 @@ def token(
     typer.echo(
         json.dumps({"role": as_role, "headers": {"Authorization": f"Bearer {made}"}}) if as_json else made
     )
+
+
+@cli.command()
+def mail(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Use the running demo of this data directory.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the mail that waits to be sent, or that could not be; without a mail server all of it waits."""
+    from .issue import demo_place
+    from .mail.listing import as_json as written
+    from .mail.listing import print_mail, waiting_mail
+
+    settings = Settings.read() if data_dir is None else demo_place(data_dir)[0]
+    rows = asyncio.run(waiting_mail(settings))
+    if as_json:
+        typer.echo(written(rows))
+    else:
+        print_mail(rows, Console())
 
 
 @cli.command()

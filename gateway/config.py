@@ -6,10 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schema.formats import mailbox
+
 from .errors import StartError
+from .mail.server import read_server
 from .policy import ROLES, STAFF, default_folder
 
 
@@ -71,11 +74,33 @@ class Settings(BaseSettings):
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
     page_limit: int = Field(100, ge=1, description="most entries of a page")
 
+    order_token_days: int = Field(30, ge=1, le=365, description="how long a guest's token for an order holds")
+    order_access_minutes: int = Field(
+        5, ge=0, le=24 * 60, description="how soon a link to the same order is mailed again"
+    )
+
+    smtp_url: SecretStr | None = Field(
+        None, description="the mail server: `smtp://…` or `smtps://…`; without one mail stays in its table"
+    )
+    mail_from: str = Field("no-reply@store.example", description="the address mail is sent from")
+
     window_delivery_days: int = Field(90, ge=0, description="how long a carrier sees an ended delivery")
     window_address_days: int = Field(30, ge=0, description="how long it sees its name and address")
     window_contact_days: int = Field(3, ge=0, description="how long it sees its phone and e-mail")
     window_handed_over_days: int = Field(60, ge=0, description="when a handed-over delivery counts as ended")
     window_created_days: int = Field(120, ge=0, description="when a created delivery counts as ended")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_server(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            read_server(url.get_secret_value())
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        return mailbox(address)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

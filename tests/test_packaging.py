@@ -31,6 +31,7 @@ FILE_LINES, FUNCTION_LINES = 400, 40
 HOMES = {
     "casbin": ("gateway/policy.py",),
     "jwt": ("gateway/principal.py",),
+    "aiosmtplib": ("gateway/mail/smtp.py",),
     "starlette": ("gateway/app.py",),
     "email_validator": ("schema/formats.py",),
     "phonenumbers": ("schema/formats.py",),

@@ -115,6 +115,8 @@ def _prepare(
 def demo_settings(url: str, key_file: Path, public_url: str) -> Settings:
     """The demo's settings: those of the environment, but for the database, the key and the address."""
     given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, "public_url": public_url}
+    # Made-up people get no mail: it stays in the table, where `gateway mail` lists it.
+    given["smtp_url"] = None
     return Settings(**given)
 
 

@@ -32,7 +32,7 @@ async def register_customer(work: Work) -> Outcome:
     The answer is the same whether the address is known or not: nothing is looked up by it.
     """
     mistakes = Mistakes()
-    given = {"countryCode": COUNTRY} | _without_nulls(work.input)
+    given = {"countryCode": COUNTRY} | without_nulls(work.input)
     profile = checked(given, PROFILE, "Customer", str(given["countryCode"]), mistakes)
     password = _checked_password(str(work.input["password"]), mistakes)
     mistakes.check()
@@ -47,7 +47,8 @@ async def register_customer(work: Work) -> Outcome:
     return Outcome({"customer": key}, {"accessToken": _token(work, key)}, became)
 
 
-def _without_nulls(given: Mapping[str, object]) -> dict[str, object]:
+def without_nulls(given: Mapping[str, object]) -> dict[str, object]:
+    """What is given and not null."""
     return {name: value for name, value in given.items() if value is not None}
 
 
