@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     window_handed_over_days: int = Field(60, ge=0, description="when a handed-over delivery counts as ended")
     window_created_days: int = Field(120, ge=0, description="when a created delivery counts as ended")
 
+    withdrawal_days: int = Field(
+        14, ge=14, description="how long after a delivery one may withdraw; by law at least 14"
+    )
+
     @field_validator("smtp_url")
     @classmethod
     def _is_server(cls, url: SecretStr | None) -> SecretStr | None:

@@ -26,6 +26,14 @@ class DatabaseConflict(Exception):
     """Two transactions waited for each other; this one was undone and can be tried again."""
 
 
+class DatabaseDuplicate(Exception):
+    """A row would have had what another row has already; `constraint` says what of it is unique."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
 # What a broken connection or a refusing server raises.
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
@@ -154,9 +162,9 @@ class Transaction:
         self._begun = False
 
     async def row(self, sql: str, values: Sequence[object]) -> Any:
-        """The first row, None where there is none."""
+        """The first row, None where there is none; raises `DatabaseDuplicate`."""
         await self._begin()
-        return await self._connection.fetchrow(sql, *values)
+        return await self._row(sql, values)
 
     async def rows(self, sql: str, values: Sequence[object]) -> Any:
         """Every row."""
@@ -168,9 +176,7 @@ class Transaction:
 
         # PERF: one round trip to the server instead of four.
         """
-        if self._begun:
-            return await self.row(sql, values)
-        return await self._connection.fetchrow(sql, *values)
+        return await self._row(sql, values)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -192,6 +198,12 @@ class Transaction:
     async def rollback(self) -> None:
         """Undoes what was done."""
         await self._finish("ROLLBACK")
+
+    async def _row(self, sql: str, values: Sequence[object]) -> Any:
+        try:
+            return await self._connection.fetchrow(sql, *values)
+        except asyncpg.UniqueViolationError as error:
+            raise DatabaseDuplicate(str(error.constraint_name)) from error
 
     async def _begin(self) -> None:
         if not self._begun:
