@@ -121,6 +121,8 @@ class _Filter:
         match node:
             case ObjectTypeDefinitionNode() if node.name.value == "Query":
                 return _with_fields(node, [self._root(field) for field in node.fields or ()])
+            case ObjectTypeDefinitionNode() if node.name.value == "Subscription":
+                return _with_fields(node, [self._subscription(field) for field in node.fields or ()])
             case ObjectTypeDefinitionNode() if entity := self._model.entities.get(node.name.value):
                 if not self._sees(entity):
                     return None
@@ -150,6 +152,19 @@ class _Filter:
             ]
             return _copy(node, arguments=tuple(found)) if found and self._sees(entity) else None
         return node if self._any(lambda grants: grants.execution(f"Query.{name}")) else None
+
+    def _subscription(self, node: FieldDefinitionNode) -> FieldDefinitionNode | None:
+        name = node.name.value
+        watch = self._model.subscriptions[name]
+        entity = self._model.entities[watch.target]
+        if not self._sees(entity) or not self._any(lambda of: of.execution(f"Subscription.{name}")):
+            return None
+        found = [
+            argument
+            for argument in node.arguments or ()
+            if self._opens(entity, watch.arguments[argument.name.value][0], "Where")
+        ]
+        return _copy(node, arguments=tuple(found)) if found else None
 
     def _compares(self, coordinate: str) -> bool:
         return self._any(lambda grants: grants.comparison(coordinate))
@@ -233,7 +248,7 @@ def _copy(node: Any, **changed: object) -> Any:
 
 def _reachable(kept: Mapping[str, Any]) -> frozenset[str]:
     found: set[str] = set()
-    waiting = ["Query"]
+    waiting = ["Query", "Subscription"]
     while waiting:
         name = waiting.pop()
         node = kept.get(name)

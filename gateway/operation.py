@@ -59,6 +59,11 @@ class Operation:
     # The names of the variables, where each is an `ID` or a `String` and so may be taken as it is.
     takes_texts: frozenset[str]
 
+    @property
+    def root_type(self) -> str:
+        """The type its root fields are of: `Query`, `Mutation` or `Subscription`."""
+        return self.definition.operation.value.capitalize()
+
     def seen(self, variables: Mapping[str, object]) -> tuple[object, ...]:
         """What a plan may depend on in these coerced variables: a part of the plan's key."""
         return tuple(look(variables[name]) if name in variables else ABSENT for name, look in self.looks)

@@ -31,7 +31,7 @@ FILE_LINES, FUNCTION_LINES = 400, 40
 HOMES = {
     "casbin": ("gateway/policy.py",),
     "jwt": ("gateway/principal.py",),
-    "starlette": ("gateway/app.py",),
+    "starlette": ("gateway/app.py", "gateway/live/events.py", "gateway/live/sockets.py"),
     "asyncpg": (
         *("gateway/database.py", "gateway/migrate.py", "gateway/migrations/"),
         *("gateway/issue.py", "gateway/demo/"),

@@ -37,7 +37,7 @@ def plan(
     selections = Selections(operation, variables)
     judge = Judge(grants)
     planner = Planner(model, settings, selections, variables, Trees(variables), judge, scope)
-    fields = selections.fields([operation.definition.selection_set], frozenset({"Query"}))
+    fields = selections.fields([operation.definition.selection_set], frozenset({operation.root_type}))
     roots = tuple(planner.root(key, nodes) for key, nodes in fields.items())
     cost = sum(root_cost(root, settings.page_limit) for root in roots)
     if cost > settings.cost_limit:

@@ -302,6 +302,17 @@ class NodesRoot:
     records: tuple[Record, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EventRoot:
+    """The row an event names, if it is of those watched: with the id `operand` where `argument` leads."""
+
+    key: str
+    argument: str
+    operand: Operand
+    condition: Condition
+    record: Record
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalRoot:
     """A field answered without the database: `viewer`, `privacyNotice`, introspection."""
@@ -311,7 +322,7 @@ class LocalRoot:
     nodes: tuple[FieldNode, ...]
 
 
-Root = ListRoot | LookupRoot | NodeRoot | NodesRoot | LocalRoot | Constant
+Root = ListRoot | LookupRoot | NodeRoot | NodesRoot | EventRoot | LocalRoot | Constant
 
 
 # ---------------------------------------------------------------- the plan

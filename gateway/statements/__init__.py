@@ -19,7 +19,7 @@ from ..plan.values import Constant, LocalRoot, Operand
 from .builder import Builder
 
 # What `gateway.answer` binds by name.
-NAMED = ("now", "caller_", "period_", "setting_", "local_")
+NAMED = ("now", "caller_", "period_", "setting_", "local_", "event_")
 
 Read = Callable[[Mapping[str, object]], object]
 
