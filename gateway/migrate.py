@@ -33,8 +33,9 @@ Result = TypeVar("Result")
 def migrate(url: str, *, role: str = "gateway") -> None:
     """Upgrades the database to the newest revision, in one transaction; does nothing when it is there.
 
-    `url` names the owner of the tables. `role` is the login role of `gateway serve`: it may read what the
-    read path reads, and nothing else; a role that does not exist, or owns the tables, is left alone.
+    `url` names the owner of the tables. `role` is the login role of `gateway serve`: it may read and write
+    what requests read and write, column by column, and nothing else; a role that does not exist, or owns the
+    tables, is left alone.
 
     Must not be called from a running event loop. Raises `StartError`.
     """

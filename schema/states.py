@@ -107,6 +107,15 @@ class ReturnReason(Enum):
     OTHER = strawberry.enum_value("OTHER", description="Another reason.")
 
 
+class ChangeSource(Enum):
+    REGISTRATION = "REGISTRATION"
+    CHECKOUT = "CHECKOUT"
+    CUSTOMER = "CUSTOMER"
+    STAFF_ON_BEHALF = "STAFF_ON_BEHALF"
+    STAFF = "STAFF"
+    CARRIER_EVENT = "CARRIER_EVENT"
+
+
 class StaffRole(Enum):
     SUPPORT = "support"
     REGISTER_ADMIN = "register_admin"

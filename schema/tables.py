@@ -28,6 +28,11 @@ from sqlmodel import Field, SQLModel
 
 from . import tags
 from .columns import MONEY, TEXT, TIME, column, one_of, primary_key, version
+from .credentials import Credential as Credential
+from .ledgers import Change as Change
+from .ledgers import Idempotency as Idempotency
+from .ledgers import Mail as Mail
+from .price_list import Product as Product
 from .states import (
     ConsentPurpose,
     ConsentState,
@@ -82,16 +87,6 @@ class Customer(SQLModel, table=True):
     version: int = version()
 
 
-class Credential(SQLModel, table=True):
-    """In no GraphQL schema."""
-
-    __tablename__ = "credential"
-    customer_id: uuid.UUID = Field(
-        sa_column=Column(Uuid(), ForeignKey("customer.id"), primary_key=True, info={"tag": TECHNICAL})
-    )
-    password_hash: str = column(TEXT, tags.account("user.authorization.credentials.password", "customer"))
-
-
 class ConsentEvent(SQLModel, table=True):
     """Append only; the newest event of a customer and purpose counts (GDPR Article 7(1), (3))."""
 
@@ -111,6 +106,8 @@ class ConsentEvent(SQLModel, table=True):
     notice_version: str = column(TEXT, tags.consent("user.behavior"))
     text_digest: str = column(TEXT, tags.consent("user.behavior"))
     actor: str = column(TEXT, tags.consent("user.unique_id"))
+    # What an employee who acts for the customer says proves the consent.
+    evidence: str | None = column(TEXT, tags.consent("user.content", "employee"), null=True)
 
 
 class Order(SQLModel, table=True):
@@ -119,6 +116,7 @@ class Order(SQLModel, table=True):
         one_of("status", OrderStatus),
         one_of("payment_method", PaymentMethod),
         one_of("payment_status", PaymentStatus),
+        CheckConstraint("total >= 0", name="total_is_not_negative"),
         UniqueConstraint("id", "customer_id", name="orders_id_customer"),
         Index("orders_customer_page", "customer_id", "id"),
         Index("orders_placed_at", "placed_at", "id"),
@@ -278,6 +276,7 @@ class Return(SQLModel, table=True):
             "reason_code IN (" + ", ".join(f"'{reason.value}'" for reason in ReturnReason) + ")",
             name="reason_code_is_known",
         ),
+        CheckConstraint("refund_amount >= 0", name="refund_amount_is_not_negative"),
         ForeignKeyConstraint(["order_id", "customer_id"], ["orders.id", "orders.customer_id"]),
         UniqueConstraint("id", "customer_id", name="returns_id_customer"),
         Index("returns_order_page", "order_id", "id"),

@@ -17,6 +17,11 @@ from typing import Any
 
 import httpx
 import pytest
+from alembic import command
+from sqlalchemy import Connection, text
+
+from gateway.demo.products import PRODUCTS
+from gateway.migrate import migration_config, on_database
 
 # Each of these starts a process of its own or waits for one.
 pytestmark = pytest.mark.slow
@@ -135,6 +140,26 @@ def newer_schema_is_one_line(folder: Path) -> None:
     assert found.returncode == 1
     assert "newer schema" in found.stderr
     assert found.stderr.count("\n") == 1
+
+
+def test_the_demo_brings_the_data_of_an_earlier_version_to_the_newest_schema(folder: Path) -> None:
+    def go_back(connection: Connection) -> None:
+        command.downgrade(migration_config(connection), "0001")
+
+    def look(connection: Connection) -> tuple[int, bool]:
+        offered = connection.execute(text("SELECT count(*) FROM product")).scalar_one()
+        may = "SELECT has_table_privilege('gateway', 'change', 'INSERT')"
+        return offered, connection.execute(text(may)).scalar_one()
+
+    numbers = "{ customers(first: 100) { nodes { number } } }"
+    with demo(folder, "--customers", "60") as (_, first):
+        before = ask(first, "support", numbers)["data"]
+        url = json.loads((folder / "data" / "running.json").read_text())["owner_url"]
+        on_database(url, go_back)
+    with demo(folder) as (_, second):
+        assert ask(second, "support", numbers)["data"] == before
+        url = json.loads((folder / "data" / "running.json").read_text())["owner_url"]
+        assert on_database(url, look) == (len(PRODUCTS), True)
 
 
 def test_an_occupied_port_is_one_line_and_status_1(folder: Path) -> None:

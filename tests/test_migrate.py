@@ -1,4 +1,4 @@
-"""The migrations make the tables of `schema/tables.py`, the consent trigger and the read path's rights."""
+"""The migrations make the tables of `schema/tables.py`, keep the data, and make the consent trigger."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ JOIN pg_class c ON c.oid = a.attrelid
 LEFT JOIN pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE c.relnamespace = cast(cast(:schema AS text) AS regnamespace) AND c.relkind = 'r' AND a.attnum > 0
+AND NOT a.attisdropped
 UNION ALL
 SELECT c.relname, 'constraint', k.conname, pg_get_constraintdef(k.oid), '', '', ''
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
@@ -36,11 +37,30 @@ WHERE c.relnamespace = cast(cast(:schema AS text) AS regnamespace)
 UNION ALL
 SELECT tablename, 'index', indexname, indexdef, '', '', '' FROM pg_indexes
 WHERE schemaname = cast(:schema AS text)
+UNION ALL
+SELECT sequencename, 'sequence', data_type::text, start_value::text, increment_by::text, cycle::text, ''
+FROM pg_sequences WHERE schemaname = cast(:schema AS text)
 """
+
+FIRST_ROWS = (
+    "INSERT INTO customer (id, number, unsubscribe_token, created_at, last_active_at)"
+    " VALUES (:customer, 'C-000017', 'token', :now, :now)",
+    "INSERT INTO consent_event"
+    " (id, customer_id, purpose, state, at, source, notice_version, text_digest, actor)"
+    " VALUES (:customer, :customer, 'NEWSLETTER', 'GIVEN', :now, 'CUSTOMER', '2026-1', '', 'customer')",
+    "INSERT INTO orders"
+    " (id, number, customer_id, placed_at, status, currency, total, payment_method, payment_status)"
+    " VALUES (:order, 'O-2026-031001', :customer, :now, 'PLACED', 'EUR', 12.50, 'CARD', 'PENDING')",
+)
+A_RETURN = (
+    "INSERT INTO returns"
+    " (id, number, order_id, customer_id, kind, status, requested_at, refund_due_at, currency)"
+    " VALUES (:order, 'R-2026-031001', :order, :customer, 'DEFECT', 'REQUESTED', :now, :now, 'EUR')"
+)
 
 
 def catalog(connection: Connection, schema_name: str) -> set[tuple[str, ...]]:
-    """Every column, constraint and index of a schema, in PostgreSQL's own words."""
+    """Every column, constraint, index and sequence of a schema, in PostgreSQL's own words."""
     rows = connection.execute(text(CATALOG), {"schema": schema_name})
     return {
         tuple(re.sub(r"\b(public|twin)\.", "", value) for value in row)
@@ -87,7 +107,7 @@ def test_a_newer_database_is_refused_in_one_line(fresh_database: str) -> None:
         fresh_database,
         lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = 'f00'")),
     )
-    line = "the database has a newer schema (`f00`) than this gateway knows (`0001`): install a newer gateway"
+    line = "the database has a newer schema (`f00`) than this gateway knows (`0002`): install a newer gateway"
     for command_of_gateway in (current_is_head, migrate):
         with pytest.raises(StartError) as caught:
             command_of_gateway(fresh_database)
@@ -126,35 +146,80 @@ def test_a_database_can_be_downgraded_to_nothing_and_upgraded_again(fresh_databa
     assert on_database(fresh_database, lambda connection: catalog(connection, "public")) == before
 
 
-def test_the_login_role_reads_every_table_but_the_credentials_and_writes_none(fresh_database: str) -> None:
-    class RollBack(Exception):
-        """Takes the role away again: roles belong to the whole server."""
+def test_a_database_of_the_first_revision_keeps_its_data_up_and_down(fresh_database: str) -> None:
+    def first(connection: Connection) -> set[tuple[str, ...]]:
+        command.upgrade(migration_config(connection), "0001")
+        customer, order = uuid.uuid4(), uuid.uuid4()
+        for statement in FIRST_ROWS:
+            connection.execute(text(statement), {"customer": customer, "order": order, "now": NOW})
+        return catalog(connection, "public")
 
-    role = f'gateway "{uuid.uuid4()}"'
-    rights: dict[str, set[str]] = {}
+    def rows(connection: Connection) -> list[tuple[object, ...]]:
+        found = "SELECT c.number, c.marketing_consent, o.number, o.total, e.state FROM customer c"
+        joined = " JOIN orders o ON o.customer_id = c.id JOIN consent_event e ON e.customer_id = c.id"
+        return [tuple(row) for row in connection.execute(text(found + joined))]
 
-    def look(connection: Connection) -> None:
-        may_create = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
-        if not connection.execute(text(may_create)).scalar():
-            pytest.skip("the owner of the test database may not create roles")
-        quoted = connection.dialect.identifier_preparer.quote_identifier(role)
-        connection.execute(text(f"CREATE ROLE {quoted}"))
-        command.upgrade(migration_config(connection, role), "head")
-        for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"):
-            held = text(
-                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
-                " AND has_table_privilege(:role, oid, :right)"
+    def numbers(connection: Connection) -> list[int]:
+        names = ("customer_number", "order_number", "return_number")
+        return [connection.execute(text(f"SELECT nextval('{name}')")).scalar_one() for name in names]
+
+    before = on_database(fresh_database, first)
+    kept = on_database(fresh_database, rows)
+    assert len(kept) == 1
+    assert not current_is_head(fresh_database)
+    migrate(fresh_database)
+    assert on_database(fresh_database, rows) == kept
+    assert on_database(fresh_database, numbers) == [18, 1, 1]  # there is a C-000017, and no O-1 or R-1
+    on_database(fresh_database, lambda connection: command.downgrade(migration_config(connection), "0001"))
+    assert on_database(fresh_database, rows) == kept
+    assert on_database(fresh_database, lambda connection: catalog(connection, "public")) == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO product (sku, name, unit_price, currency, vat_rate) VALUES ('A', 'A', -0.01, 'EUR', 0)",
+        "UPDATE orders SET total = -0.01",
+        "UPDATE returns SET refund_amount = -0.01",
+    ],
+)
+def test_the_database_takes_no_amount_below_zero(fresh_database: str, statement: str) -> None:
+    def rows_and_one_amount(connection: Connection) -> None:
+        for each in (*FIRST_ROWS, A_RETURN, statement.replace("-0.01", "0")):
+            connection.execute(
+                text(each), {"customer": uuid.UUID(int=1), "order": uuid.UUID(int=2), "now": NOW}
             )
-            rights[right] = set(connection.execute(held, {"role": role, "right": right}).scalars())
-        command.downgrade(migration_config(connection, role), "base")
-        connection.execute(text(f"DROP ROLE {quoted}"))
-        raise RollBack
+        connection.execute(text("DELETE FROM product"))
 
-    with pytest.raises(RollBack):
-        on_database(fresh_database, look)
-    readable = {table.name for table in SQLModel.metadata.sorted_tables} - {"credential"}
-    assert rights.pop("SELECT") == readable | {"alembic_version"}
-    assert rights == {"INSERT": set(), "UPDATE": set(), "DELETE": set(), "TRUNCATE": set()}
+    migrate(fresh_database)
+    on_database(fresh_database, rows_and_one_amount)
+    with pytest.raises(StartError, match="is_not_negative"):
+        on_database(fresh_database, lambda connection: connection.execute(text(statement)))
+
+
+def test_only_one_credential_of_an_address_can_be_confirmed(fresh_database: str) -> None:
+    def add(connection: Connection, confirmed: datetime | None) -> None:
+        customer, email = uuid.uuid4(), "one@customer.example"
+        values = {
+            "customer": customer,
+            "number": str(customer),
+            "email": email,
+            "now": NOW,
+            "done": confirmed,
+        }
+        for statement in (
+            "INSERT INTO customer (id, number, unsubscribe_token, created_at, last_active_at)"
+            " VALUES (:customer, :number, :number, :now, :now)",
+            "INSERT INTO credential (customer_id, email, password_hash, created_at, confirmed_at)"
+            " VALUES (:customer, :email, '', :now, :done)",
+        ):
+            connection.execute(text(statement), values)
+
+    migrate(fresh_database)
+    for confirmed in (None, None, NOW):
+        on_database(fresh_database, lambda connection, confirmed=confirmed: add(connection, confirmed))
+    with pytest.raises(StartError, match="credential_confirmed_once"):
+        on_database(fresh_database, lambda connection: add(connection, NOW))
 
 
 async def add_customer(connection: asyncpg.Connection) -> uuid.UUID:

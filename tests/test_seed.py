@@ -10,6 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, text
 
+from gateway.demo.products import PRODUCTS, add_price_list
 from gateway.demo.seed import TABLES, seed
 from gateway.errors import StartError
 from gateway.migrate import migrate, migration_config, on_database
@@ -86,6 +87,52 @@ def test_the_database_holds_what_was_made_with_its_keys_and_indexes(fresh_databa
     assert orphans == []
     assert indexes_after == indexes
     assert counts == {"setting": 4, **{table: len(rows) for table, rows in made(30).items()}}
+
+
+def test_the_price_list_offers_what_was_ordered_at_the_price_it_was_ordered_for(fresh_database: str) -> None:
+    def prices(connection: Connection, query: str) -> set[tuple[object, ...]]:
+        return {tuple(row) for row in connection.execute(text(query))}
+
+    columns = "sku, name, unit_price, currency, vat_rate"
+    migrate(fresh_database)
+    fill(fresh_database)
+    offered = on_database(
+        fresh_database, lambda connection: prices(connection, f"SELECT {columns} FROM product WHERE active")
+    )
+    ordered = on_database(
+        fresh_database, lambda connection: prices(connection, f"SELECT {columns} FROM order_line")
+    )
+    assert len(offered) == len(PRODUCTS)
+    assert ordered
+    assert ordered <= offered
+
+
+def test_the_price_list_of_earlier_data_is_completed_and_keeps_its_prices(fresh_database: str) -> None:
+    async def offer_twice() -> list[tuple[object, ...]]:
+        connection = await asyncpg.connect(fresh_database)
+        try:
+            await add_price_list(connection)
+            await connection.execute("DELETE FROM product WHERE sku = $1", PRODUCTS[1][0])
+            await connection.execute("UPDATE product SET unit_price = 1 WHERE sku = $1", PRODUCTS[0][0])
+            await add_price_list(connection)
+            rows = await connection.fetch("SELECT sku, unit_price * 100 AS cents FROM product")
+            return [(row["sku"], int(row["cents"])) for row in rows]
+        finally:
+            await connection.close()
+
+    migrate(fresh_database)
+    expected = [(sku, cents) for sku, _, cents, _ in PRODUCTS]
+    assert sorted(asyncio.run(offer_twice())) == sorted([(PRODUCTS[0][0], 100), *expected[1:]])
+
+
+def test_the_next_customer_gets_the_number_after_the_last_of_the_demo(fresh_database: str) -> None:
+    def next_number(connection: Connection) -> tuple[object, object]:
+        last = connection.execute(text("SELECT max(number) FROM customer")).scalar()
+        return last, connection.execute(text("SELECT nextval('customer_number')")).scalar()
+
+    migrate(fresh_database)
+    fill(fresh_database)
+    assert on_database(fresh_database, next_number) == ("C-000030", 31)
 
 
 def test_the_settings_name_the_printed_customers(fresh_database: str) -> None:

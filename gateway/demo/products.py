@@ -1,13 +1,15 @@
-"""The goods of the demonstration, and the lines of orders for them."""
+"""The goods of the demonstration, their prices, and the lines of orders for them."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from gateway.demo.scene import Scene
 
 LINES = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
 QUANTITIES = (1, 1, 1, 1, 1, 2, 2, 3)
+CURRENCY = "EUR"
 STANDARD, FOOD, BOOKS = "25.50", "14.00", "10.00"
 # stock-keeping unit, name, price in cents, VAT rate
 PRODUCTS = (
@@ -63,6 +65,18 @@ def money(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02}"
 
 
+async def add_price_list(connection: Any) -> None:
+    """Offers every product that the price list does not name yet; one that it names keeps its price."""
+    await connection.executemany(
+        "INSERT INTO public.product (sku, name, unit_price, currency, vat_rate)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (sku) DO NOTHING",
+        [
+            (sku, name, Decimal(money(unit_price)), CURRENCY, Decimal(vat_rate))
+            for sku, name, unit_price, vat_rate in PRODUCTS
+        ],
+    )
+
+
 def add_lines(scene: Scene, order_id: str, customer_id: str, placed: int) -> list[Line]:
     """The lines of an order, whose rows are added."""
     draw = scene.draw
@@ -82,7 +96,7 @@ def add_lines(scene: Scene, order_id: str, customer_id: str, placed: int) -> lis
                 "name": name,
                 "quantity": str(line.quantity),
                 "unit_price": money(unit_price),
-                "currency": "EUR",
+                "currency": CURRENCY,
                 "vat_rate": vat_rate,
             },
         )

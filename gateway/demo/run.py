@@ -104,6 +104,7 @@ def _prepare(
     if not asyncio.run(_is_seeded(server.owner_url)):
         _seed(demo, server.owner_url, now, console)
     else:
+        asyncio.run(_offer(server.owner_url))
         console.print(
             f"data: kept from an earlier start in {demo.data_dir}; `--customers` and `--seed` change nothing"
         )
@@ -145,6 +146,17 @@ def _seed(demo: Demo, url: str, now: datetime, console: Console) -> None:
             bar.update(task, completed=done, total=total)
 
         asyncio.run(seed(url, customers=demo.customers, seed=demo.seed, now=now, progress=progress))
+
+
+async def _offer(url: str) -> None:
+    """Data of an earlier version of the gateway came without a price list."""
+    from .products import add_price_list  # loads Faker, as the seed does
+
+    connection = await asyncpg.connect(url)
+    try:
+        await add_price_list(connection)
+    finally:
+        await connection.close()
 
 
 @contextmanager

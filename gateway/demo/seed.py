@@ -20,6 +20,7 @@ from gateway.demo.carriers import add_carriers
 from gateway.demo.customers import Register
 from gateway.demo.draw import Draw
 from gateway.demo.people import People
+from gateway.demo.products import add_price_list
 from gateway.demo.rows import Rows
 from gateway.demo.scene import Scene
 from gateway.errors import StartError
@@ -87,7 +88,10 @@ async def _seed(url: str, work: Work) -> None:
             indexes = await connection.fetch(INDEXES, TABLES)
             for index in indexes:
                 await connection.execute(f'DROP INDEX public."{index["indexname"]}"')
+            await add_price_list(connection)
             await _fill(connection, work)
+            # The next customer gets the number after those of the demo.
+            await connection.execute("SELECT setval('public.customer_number', $1)", work.customers)
             # PERF: made afterwards, the indexes take 6 s; kept up to date row by row they take 26 s.
             for index in indexes:
                 await connection.execute(index["indexdef"])

@@ -1,0 +1,181 @@
+"""The login role may do what requests need, as listed here by table and column, and nothing else."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+
+import schema.tables  # noqa: F401  # fills SQLModel.metadata
+from gateway.migrate import migration_config, on_database
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+INSERTED = {
+    *("customer", "credential", "consent_event", "orders", "order_line", "delivery", "delivery_event"),
+    *("returns", "return_line", "change", "idempotency", "mail"),
+}
+UPDATED = {
+    "customer": "first_name surname street_address postal_code postal_town country_code phone email"
+    " last_active_at version",
+    "orders": "status payment_status internal_note version",
+    "delivery": "carrier_id service_code status tracking_code parcel_count weight_grams recipient_name"
+    " recipient_phone recipient_email street_address postal_code postal_town country_code pickup_point"
+    " instructions promised_at handed_over_at delivered_at returned_at lost_at signed_by version",
+    "returns": "status inspection_note refund_amount refunded_at refund_iban version",
+    "carrier": "name contact_email active version",
+    "mail": "attempts next_attempt_at failed_at",
+}
+NUMBERS = {"customer_number", "order_number", "return_number"}
+Rights = dict[str, set[str]]
+
+
+class RollBack(Exception):
+    """Takes the role away again: roles belong to the whole server."""
+
+
+def with_login_role(url: str, look: Callable[[Connection, str], None]) -> None:
+    """Calls `look` with a connection to a database that a new login role, whose name it gets, may use."""
+    role = f'gateway "{uuid.uuid4()}"'
+
+    def run(connection: Connection) -> None:
+        may_create = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+        if not connection.execute(text(may_create)).scalar():
+            pytest.skip("the owner of the test database may not create roles")
+        connection.execute(text(f"CREATE ROLE {quoted(connection, role)}"))
+        command.upgrade(migration_config(connection, role), "head")
+        look(connection, role)
+        raise RollBack
+
+    with pytest.raises(RollBack):
+        on_database(url, run)
+
+
+def quoted(connection: Connection, role: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(role)
+
+
+def whole_tables(connection: Connection, role: str) -> Rights:
+    """The tables on which the role holds a right, by right."""
+    held = text(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+        " AND has_table_privilege(:role, oid, :right)"
+    )
+    rights = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+    return {
+        right: set(connection.execute(held, {"role": role, "right": right}).scalars()) for right in rights
+    }
+
+
+def single_columns(connection: Connection, role: str, right: str) -> set[str]:
+    """The columns on which the role holds a right, as `table.column`."""
+    held = text(
+        "SELECT relname || '.' || attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0"
+        " AND NOT attisdropped AND has_column_privilege(:role, pg_class.oid, attnum, :right)"
+    )
+    return set(connection.execute(held, {"role": role, "right": right}).scalars())
+
+
+def sequences(connection: Connection, role: str, right: str) -> set[str]:
+    held = text(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " AND CASE WHEN relkind = 'S' THEN has_sequence_privilege(:role, oid, :right) ELSE false END"
+    )
+    return set(connection.execute(held, {"role": role, "right": right}).scalars())
+
+
+def columns_of(*tables: str) -> set[str]:
+    return {f"{name}.{column.name}" for name in tables for column in SQLModel.metadata.tables[name].columns}
+
+
+def test_the_login_role_holds_the_listed_rights_and_no_other(fresh_database: str) -> None:
+    def look(connection: Connection, role: str) -> None:
+        readable = set(SQLModel.metadata.tables) - {"credential"}
+        assert whole_tables(connection, role) == {
+            "SELECT": readable | {"alembic_version"},
+            "INSERT": INSERTED,
+            "DELETE": {"idempotency", "mail"},
+            **{right: set() for right in ("UPDATE", "TRUNCATE", "REFERENCES", "TRIGGER")},
+        }
+        assert single_columns(connection, role, "SELECT") == columns_of(*readable) | {
+            "alembic_version.version_num"
+        }
+        assert single_columns(connection, role, "INSERT") == columns_of(*INSERTED)
+        assert single_columns(connection, role, "UPDATE") == {
+            f"{table}.{column}" for table, columns in UPDATED.items() for column in columns.split()
+        }
+        assert single_columns(connection, role, "REFERENCES") == set()
+        assert sequences(connection, role, "USAGE") == NUMBERS
+        assert sequences(connection, role, "UPDATE") == set()  # none may be set back
+
+    with_login_role(fresh_database, look)
+
+
+def test_a_downgrade_takes_the_rights_to_write_away_and_then_all(fresh_database: str) -> None:
+    def look(connection: Connection, role: str) -> None:
+        command.downgrade(migration_config(connection, role), "0001")
+        rights = whole_tables(connection, role)
+        assert "customer" in rights.pop("SELECT")
+        assert {right for right, tables in rights.items() if tables} == set()
+        assert single_columns(connection, role, "UPDATE") == set()
+        command.downgrade(migration_config(connection, role), "base")
+        connection.execute(text(f"DROP ROLE {quoted(connection, role)}"))  # refused if it held a right
+
+    with_login_role(fresh_database, look)
+
+
+ADD_CUSTOMER = (
+    "INSERT INTO customer (id, number, unsubscribe_token, created_at, last_active_at)"
+    " VALUES (:customer, 'C-' || nextval('customer_number'), 'token', :now, :now)"
+)
+ADD_CONSENT = (
+    "INSERT INTO consent_event"
+    " (id, customer_id, purpose, state, at, source, notice_version, text_digest, actor)"
+    " VALUES (:event, :customer, 'NEWSLETTER', :state, clock_timestamp(), 'CUSTOMER', '1', '', 'customer')"
+)
+
+
+def test_a_consent_that_the_login_role_inserts_decides_whether_the_customer_consents(
+    fresh_database: str,
+) -> None:
+    seen = []
+
+    def look(connection: Connection, role: str) -> None:
+        connection.execute(text(f"SET LOCAL ROLE {quoted(connection, role)}"))
+        customer = uuid.uuid4()
+        connection.execute(text(ADD_CUSTOMER), {"customer": customer, "now": NOW})
+        for state in ("REFUSED", "GIVEN", "WITHDRAWN"):
+            values = {"event": uuid.uuid4(), "customer": customer, "state": state}
+            connection.execute(text(ADD_CONSENT), values)
+            seen.append(connection.execute(text("SELECT marketing_consent FROM customer")).scalar())
+
+    with_login_role(fresh_database, look)
+    assert seen == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE customer SET marketing_consent = true",
+        "UPDATE consent_event SET state = 'GIVEN'",
+        "DELETE FROM change",
+        "UPDATE product SET unit_price = 0",
+        "UPDATE designation SET valid_to = now()",
+        "SELECT password_hash FROM credential",
+        "SELECT setval('order_number', 1)",
+        "TRUNCATE mail",
+    ],
+)
+def test_postgresql_refuses_the_login_role_what_is_not_listed(fresh_database: str, statement: str) -> None:
+    def look(connection: Connection, role: str) -> None:
+        connection.execute(text(f"SET LOCAL ROLE {quoted(connection, role)}"))
+        with pytest.raises(DBAPIError, match="permission denied"), connection.begin_nested():
+            connection.execute(text(statement))
+
+    with_login_role(fresh_database, look)
