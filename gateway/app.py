@@ -130,7 +130,7 @@ def app_of(gateway: Gateway) -> Starlette:
     async def health(_: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
 
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[
             Route("/graphql", graphql, methods=["GET", "POST"]),
@@ -140,6 +140,8 @@ def app_of(gateway: Gateway) -> Starlette:
             Route("/readyz", ready),
         ],
     )
+    app.state.live = live
+    return app
 
 
 async def _ready(live: Live) -> Response:

@@ -108,6 +108,10 @@ class Broker:
             if not self._feeds[watched]:
                 del self._feeds[watched]
 
+    def count(self) -> int:
+        """How many feeds are told of changes."""
+        return sum(len(feeds) for feeds in self._feeds.values())
+
     def tell(self, notice: str) -> None:
         """Tells the feeds that watch a delivery or its order; a notice that is none is passed over."""
         try:

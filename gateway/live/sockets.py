@@ -78,15 +78,23 @@ async def _close(websocket: WebSocket, end: SocketEnd) -> None:
 
 
 class _Operation:
-    """One operation of a socket; a subscription can be stopped."""
+    """One operation of a socket; where it is a subscription it can be stopped, also before it began."""
 
     def __init__(self, id: str) -> None:
         self.id = id
-        self.subscription: Subscription | None = None
+        self._subscription: Subscription | None = None
+        self._is_stopped = False
+
+    def follow(self, subscription: Subscription) -> Subscription:
+        self._subscription = subscription
+        if self._is_stopped:
+            subscription.stop()
+        return subscription
 
     def stop(self) -> None:
-        if self.subscription is not None:
-            self.subscription.stop()
+        self._is_stopped = True
+        if self._subscription is not None:
+            self._subscription.stop()
 
 
 class _Socket:
@@ -222,7 +230,7 @@ class _Socket:
 
     async def _subscribe(self, message: Subscribe, caller: Caller) -> None:
         if message.id in self._operations:
-            raise SocketEnd(4409, f"Subscriber for {ascii(message.id)[1:61]} already exists")
+            raise SocketEnd(4409, f"Subscriber for {ascii(message.id)[1:-1][:60]} already exists")
         limit = self._settings.live_operations_per_socket
         if len(self._running) >= limit:
             problem = Problem(Code.TOO_MANY_OPERATIONS, f"the socket has {limit} operations under way")
@@ -265,17 +273,18 @@ class _Socket:
             raise
         except Exception as error:  # the edge: `failure` says what may be said of it
             last = error_message(operation.id, failure(error, secrets.token_hex(16)).body)
-        await self._send_of(operation, last)
         if self._operations.get(operation.id) is operation:
+            # The id is free once the client can know that it is.
             del self._operations[operation.id]
+            await self._send(last)
 
     async def _answered(
         self, operation: _Operation, request: Request, caller: Caller, send: Any
     ) -> Answer | None:
         """Sends the answers of an operation; returns the one that refuses it as a whole."""
         if is_subscription(self._live.gateway, request):
-            operation.subscription = Subscription(self._live, caller, request)
-            return await operation.subscription.run(send)
+            subscription = operation.follow(Subscription(self._live, caller, request))
+            return await subscription.run(send)
         found = await answer(self._live.gateway, request)
         if found.status == 200:
             await send(found.body)
