@@ -54,6 +54,8 @@ DECIDING = {
     "processing-purpose": "Processing-Purpose",
     "on-forbidden": "On-Forbidden",
 }
+# How long a server that stops waits for consumers that do not take their last message.
+LONGEST_STOP_SECONDS = 5
 MEDIA_TYPES = {
     **{kind: kind for kind in (GRAPHQL_RESPONSE, JSON, EVENT_STREAM)},
     "application/*": JSON,
@@ -194,6 +196,7 @@ def _respond(found: Answer, media: str, request_id: str, error: RequestError | N
 async def _socket(live: Live, websocket: WebSocket) -> None:
     try:
         headers = _headers(websocket)
+        _rejects(headers.get("on-forbidden"))
     except HttpError:
         await websocket.close()  # before it is accepted: HTTP 403
     else:

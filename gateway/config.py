@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     plan_cache_bytes: int = Field(8_000_000, ge=1, description="SQL of the plans kept per worker")
     principal_cache_entries: int = Field(10000, ge=1, description="verified tokens kept per worker")
 
-    body_limit_bytes: int = Field(256 * 1024, ge=1024, description="largest request body")
+    body_limit_bytes: int = Field(256 * 1024, ge=1024, description="largest request body, and message")
     token_limit: int = Field(10_000, ge=100, description="most lexical tokens of a document")
     depth_limit: int = Field(20, ge=3, description="deepest nesting of a document")
     repetition_limit: int = Field(

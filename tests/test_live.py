@@ -103,6 +103,22 @@ def test_what_the_caller_does_not_see_never_yields_whether_it_exists_or_not(live
         assert talk.is_silent()
 
 
+def test_a_token_of_one_order_is_told_of_that_order_alone(live: Served) -> None:
+    asker = live.world.askers["one-order"]
+    inside = live.deliveries(order_id=asker.order_id)[0]
+    outside = next(
+        row for row in live.deliveries(customer_id=asker.customer_id) if row["order_id"] != asker.order_id
+    )
+    with live.as_("one-order") as talk:
+        for row in (outside, inside):
+            talk.subscribe(row["reference"], WATCH_ORDER, {"id": global_id("Order", row["order_id"])})
+        live.until_watched(2)
+        live.touch(outside["id"])
+        live.touch(inside["id"])
+        assert talk.hear()["id"] == inside["reference"]
+        assert talk.is_silent(0.2)
+
+
 def test_events_are_masked_and_withheld_as_answers_are(live: Served) -> None:
     """The payload of an event is, byte for byte, what the same caller gets by a look-up at that moment."""
     delivery = assigned(live)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import pytest
 from schema.scalars import global_id
 from tests.live import WATCH, WATCH_ORDER, Served, served
 from tests.test_live import assigned, of_customer
-from tests.test_live_attacks import AT_ONCE, short_token
+from tests.test_live_attacks import AT_ONCE, WIDE, short_token
 
 EVENTS = {"Accept": "text/event-stream"}
 LINES = (
@@ -181,6 +182,28 @@ def test_a_stream_ends_within_two_seconds_of_a_revocation(live: Served) -> None:
         assert (event, body["errors"][0]["extensions"]["code"]) == ("next", "UNAUTHENTICATED")
         assert stream.next() == ("complete", None)
         assert time.monotonic() - begun < AT_ONCE
+
+
+def test_a_stream_that_is_not_read_is_given_up(live: Served) -> None:
+    delivery = of_customer(live)
+    live.world.execute("UPDATE delivery SET instructions = $1 WHERE id = $2", "x" * 900, delivery["id"])
+    query = f"subscription($id: ID!) {{ deliveryUpdated(deliveryId: $id) {{ {WIDE} }} }}"
+    body = json.dumps({"query": query, "variables": {"id": global_id("Delivery", delivery["id"])}})
+    lines = [
+        *("POST /graphql HTTP/1.1", "Host: localhost", "Accept: text/event-stream"),
+        *("Content-Type: application/json", f"Content-Length: {len(body)}"),
+        f"Authorization: {headers_of(live, 'customer')['Authorization']}",
+    ]
+    with (
+        served(live.world, live_send_timeout_seconds=0.3) as quick,
+        socket.create_connection(("127.0.0.1", quick.port)) as raw,
+    ):
+        raw.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+        quick.until_watched()
+        deadline = time.monotonic() + 20
+        while quick.live.seats.taken and time.monotonic() < deadline:
+            quick.touch(delivery["id"])
+        assert (quick.live.seats.taken, quick.live.broker.count()) == (0, 0)
 
 
 def test_streams_and_sockets_are_counted_together(live: Served) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ..answer import Watched
-from ..database import DATABASE_ERRORS, Database, DatabaseTimeout
+from ..database import Database
 
 log = logging.getLogger("gateway")
 
@@ -129,7 +129,7 @@ class Broker:
         while True:
             try:
                 await self._database.listen(CHANNEL, self.tell, self._begin)
-            except (*DATABASE_ERRORS, DatabaseTimeout) as error:
+            except Exception as error:  # whatever it is, its text stays here and the worker listens again
                 log.warning("not listening: %s %s", type(error).__name__, getattr(error, "sqlstate", ""))
             if self.is_listening:
                 wait = FIRST_WAIT_SECONDS
