@@ -13,16 +13,18 @@ from schema.model import Model
 from .cache import Cache
 from .config import Settings
 from .database import Database
-from .errors import Code, HttpError, fault
+from .errors import Code, HttpError, RequestError, fault
 from .grants import Grants
 from .local import Local, local_values, without_database
 from .operation import Operation, coerce, parse_operation
 from .plan import Plan, plan
-from .plan.values import EventRoot
+from .plan.values import EventRoot, MutationRoot
 from .policy import Policy
 from .principal import Principal, Principals
-from .response import Tail, answered, object_of, tail_of
+from .response import Tail, answered, object_of, problem_of, tail_of
 from .statements import NoStatement, Statement, compile_plan
+from .statements.bound import bound_values
+from .writes import Asked, Refused, Tools, Write, gate, perform
 
 Clock = Callable[[], datetime]
 
@@ -38,6 +40,7 @@ class Request:
     act_as: str | None = None
     purpose: str | None = None
     reject_on_refusal: bool = False
+    may_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Prepared:
     plan: Plan
     statement: Statement | NoStatement
     tail: Tail
+    payloads: Mapping[str, Statement | NoStatement]
 
 
 def operation_weight(operation: Operation) -> int:
@@ -77,8 +81,9 @@ def operation_weight(operation: Operation) -> int:
 
 def prepared_weight(prepared: Prepared) -> int:
     """What a plan weighs in its cache: the length of its SQL and of its errors."""
-    sql = prepared.statement.sql if isinstance(prepared.statement, Statement) else ""
-    return 1000 + len(sql) + len(prepared.tail.partial)
+    statements = (prepared.statement, *prepared.payloads.values())
+    sql = sum(len(one.sql) for one in statements if isinstance(one, Statement))
+    return 1000 + sql + len(prepared.tail.partial)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ class Gateway:
     principals: Principals
     local: Local
     clock: Clock
+    tools: Tools
     constants: Mapping[str, object]
     operations: Cache[tuple[str, str | None], Operation]
     plans: Cache[tuple[object, ...], Prepared]
@@ -110,6 +116,11 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
     prepared = _prepare(gateway, operation, variables, principal, grants)
     if request.reject_on_refusal and prepared.tail.rejection is not None:
         return Answer(prepared.tail.rejection, 403)
+    if operation.is_mutation:
+        asked = Asked(
+            operation, variables, prepared.plan, prepared.payloads, principal, grants, now, gateway.constants
+        )
+        return Answer(answered(await _change(gateway, request, asked), prepared.tail))
     values = local_values(gateway.local, prepared.plan, operation, variables, principal, grants)
     data = await _read(gateway, prepared, principal, now, variables, values)
     return Answer(answered(data, prepared.tail))
@@ -196,9 +207,29 @@ def _prepare(
     )
     found = gateway.plans.get(key)
     if found is None:
-        made = plan(operation, variables, grants, principal.scope, gateway.model, gateway.settings)
-        found = gateway.plans.put(key, Prepared(made, compile_plan(made), tail_of(made)))
+        became = gateway.policy.grants("customer", None) if principal.role == "anonymous" else None
+        made = plan(operation, variables, grants, principal.scope, gateway.model, gateway.settings, became)
+        statement = NoStatement() if operation.is_mutation else compile_plan(made)
+        found = gateway.plans.put(key, Prepared(made, statement, tail_of(made), _payloads(made)))
     return found
+
+
+def _payloads(made: Plan) -> Mapping[str, Statement | NoStatement]:
+    return {root.key: compile_plan(root.payload) for root in made.roots if isinstance(root, MutationRoot)}
+
+
+async def _change(gateway: Gateway, request: Request, asked: Asked) -> bytes:
+    if not request.may_change:
+        raise HttpError(Code.BAD_REQUEST, "a mutation is sent by POST", 405)
+    found: tuple[Write, ...] | Refused | bytes
+    found = gate(asked.plan, asked.variables, asked.grants, gateway.model.graphql)
+    if isinstance(found, tuple):
+        found = await perform(asked, found, gateway.database, gateway.tools)
+    match found:
+        case Refused(refusals):
+            raise RequestError(*(problem_of(refusal) for refusal in refusals), status=403)
+        case body:
+            return body
 
 
 async def _read(
@@ -214,7 +245,7 @@ async def _read(
         case NoStatement():
             return object_of(without_database(prepared.plan, values))
         case Statement(sql, parameters, cursors):
-            named = _named(gateway, principal, now, values) | {"event_row": event_row}
+            named = bound_values(principal, now, gateway.constants, values) | {"event_row": event_row}
             bound = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
             _check_lists(gateway.settings, bound)
             row = await gateway.database.fetch(principal.role, sql, bound)
@@ -230,19 +261,3 @@ def _check_lists(settings: Settings, bound: list[object]) -> None:
     if listed > settings.listed_limit:
         message = f"the conditions list more than {settings.listed_limit} values"
         raise fault(Code.TOO_COMPLEX, message, cost=listed)
-
-
-def _named(
-    gateway: Gateway, principal: Principal, now: datetime, values: Mapping[str, bytes]
-) -> dict[str, object]:
-    """What a statement may bind that is no value of the caller's."""
-    named = {
-        "now": now,
-        "caller_customer": principal.customer_id,
-        "caller_order": principal.order_id,
-        "caller_carrier": principal.carrier_id,
-        **gateway.constants,
-    }
-    if values:
-        named |= {f"local_{key}": value.decode() for key, value in values.items()}
-    return named

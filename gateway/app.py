@@ -45,6 +45,7 @@ from .local import Local
 from .policy import load_policy
 from .principal import Principals, SigningKey, utc_now
 from .response import failed
+from .writes import Tools
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -79,6 +80,7 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
         principals=Principals(settings, key, database),
         local=Local(policy, SchemaViews(model, policy)),
         clock=clock,
+        tools=Tools(settings, model, key, policy.notice),
         constants={"setting_public_url": f"{settings.public_url.rstrip('/')}/u/", **periods},
         operations=Cache(settings.operation_cache_bytes, operation_weight),
         plans=Cache(settings.plan_cache_bytes, prepared_weight),
@@ -190,6 +192,8 @@ def _respond(found: Answer, media: str, request_id: str, error: RequestError | N
     media = JSON if media == EVENT_STREAM else media
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = f'Bearer error="invalid_token", error_description="{error.reason}"'
+    if found.status == 405:
+        headers["allow"] = "POST"  # RFC 9110, section 15.5.6
     return Response(found.body, found.status, headers, f"{media}; charset=utf-8")
 
 
@@ -267,6 +271,7 @@ async def _read_request(settings: Settings, request: HttpRequest, headers: Mappi
         act_as=headers.get("act-as"),
         purpose=headers.get("processing-purpose"),
         reject_on_refusal=_rejects(headers.get("on-forbidden")),
+        may_change=request.method == "POST",
     )
 
 

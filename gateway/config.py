@@ -67,6 +67,7 @@ class Settings(BaseSettings):
         10_000, ge=100, description="most values in the lists of an operation's conditions"
     )
     cost_limit: int = Field(250_000, ge=100, description="most values an operation may ask for")
+    mutation_limit: int = Field(10, ge=1, description="most changes of an operation")
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
     page_limit: int = Field(100, ge=1, description="most entries of a page")
 

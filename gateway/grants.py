@@ -140,6 +140,12 @@ class Grants:
             return Rows(rules)
         return self._refused(lambda grants: bool(grants._rules(coordinate, Use.EXECUTE)))
 
+    def writing(self, coordinate: str, use: Use) -> Rows | Refused:
+        """The rows on which a field may be set or changed."""
+        if rules := self._rules(coordinate, use):
+            return Rows(rules)
+        return self._refused(lambda grants: bool(grants._rules(coordinate, use)))
+
     def coordinates(self) -> Mapping[str, frozenset[Use]]:
         """Every coordinate the caller holds a grant for, with its uses."""
         found: dict[str, set[Use]] = {}

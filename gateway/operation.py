@@ -13,6 +13,8 @@ from enum import Enum
 from typing import Any
 
 from graphql import (
+    SKIP,
+    ArgumentNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -21,8 +23,10 @@ from graphql import (
     GraphQLSchema,
     Node,
     OperationDefinitionNode,
+    OperationType,
     StringValueNode,
     ValueNode,
+    VariableDefinitionNode,
     VariableNode,
     Visitor,
     get_variable_values,
@@ -63,6 +67,11 @@ class Operation:
     def root_type(self) -> str:
         """The type its root fields are of: `Query`, `Mutation` or `Subscription`."""
         return self.definition.operation.value.capitalize()
+
+    @property
+    def is_mutation(self) -> bool:
+        """Whether it changes something."""
+        return self.definition.operation is OperationType.MUTATION
 
     def seen(self, variables: Mapping[str, object]) -> tuple[object, ...]:
         """What a plan may depend on in these coerced variables: a part of the plan's key."""
@@ -264,6 +273,29 @@ class _Variables(Visitor):
         self.fragments.add(node.name.value)
 
 
+class _Inputs(Visitor):
+    """Finds the variables that stand in arguments called `input`, and those that stand elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside: set[str] = set()
+        self.outside: set[str] = set()
+
+    def enter_argument(self, node: ArgumentNode, *_: object) -> object:
+        if node.name.value != "input":
+            return None
+        found = _Variables()
+        visit(node.value, found)
+        self.inside |= found.names
+        return SKIP
+
+    def enter_variable_definition(self, node: VariableDefinitionNode, *_: object) -> object:
+        return SKIP
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.outside.add(node.name.value)
+
+
 class _Values(Visitor):
     """Finds the first value that is written like this."""
 
@@ -280,5 +312,15 @@ class _Values(Visitor):
 def _looks(document: DocumentNode, definition: OperationDefinitionNode) -> tuple[tuple[str, Look], ...]:
     usage = _Usage()
     visit(document, usage)
+    inputs = _used_in_inputs_alone(document, definition)
     names = [node.variable.name.value for node in definition.variable_definitions or ()]
-    return tuple((name, usage.looks.get(name, _shape)) for name in names)
+    return tuple((name, usage.looks.get(name, _shape)) for name in names if name not in inputs)
+
+
+def _used_in_inputs_alone(document: DocumentNode, definition: OperationDefinitionNode) -> frozenset[str]:
+    """The variables that stand in a mutation's `input` alone: the gate reads them, the plan does not."""
+    if definition.operation is not OperationType.MUTATION:
+        return frozenset()
+    usage = _Inputs()
+    visit(document, usage)
+    return frozenset(usage.inside - usage.outside)

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Protocol
 
 import jwt
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schema.scalars import global_id
 
@@ -132,6 +133,11 @@ class SigningKey:
         path.touch(mode=0o600, exist_ok=False)
         path.write_bytes(pem)
         return cls(private)
+
+    def derive(self, purpose: str) -> bytes:
+        """A secret for one purpose, made from the key (HKDF, RFC 5869)."""
+        secret = self._private.private_bytes_raw()
+        return HKDF(hashes.SHA256(), 32, None, purpose.encode()).derive(secret)
 
     def sign(
         self,

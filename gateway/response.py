@@ -49,9 +49,9 @@ def object_of(parts: Mapping[str, bytes]) -> bytes:
     return b"{" + b",".join(orjson.dumps(key) + b":" + value for key, value in parts.items()) + b"}"
 
 
-def _refusal(refusal: Refusal) -> dict[str, object]:
+def problem_of(refusal: Refusal) -> Problem:
+    """A refusal as an entry of `errors` where it refuses the whole operation."""
     extensions: dict[str, object] = {
-        "code": refusal.code,
         "coordinate": refusal.coordinate,
         "fieldPath": list(refusal.field_path),
     }
@@ -61,10 +61,12 @@ def _refusal(refusal: Refusal) -> dict[str, object]:
     if refusal.purposes:
         extensions["purposes"] = list(refusal.purposes)
         message = f"field `{refusal.coordinate}` needs another purpose: {', '.join(refusal.purposes)}"
-    entry: dict[str, object] = {"message": message, "extensions": extensions}
-    if refusal.path:
-        entry["path"] = list(refusal.path)
-    return entry | _locations(refusal.location)
+    return Problem(refusal.code, message, refusal.location, extensions)
+
+
+def _refusal(refusal: Refusal) -> dict[str, object]:
+    path = {"path": list(refusal.path)} if refusal.path else {}
+    return _problem(problem_of(refusal)) | path
 
 
 def _problem(problem: Problem) -> dict[str, object]:

@@ -246,6 +246,21 @@ def _needed(need: str) -> Adds:
     return conditions
 
 
+def _assigned_open(table: FromClause, name: str, _: Scope) -> list[Condition]:
+    if name == "delivery_event":
+        return [_parent(table, "delivery", "delivery_id", _is_under_way)]
+    return [_is_under_way(table, name)]
+
+
+def _is_under_way(delivery: FromClause, _: str) -> Condition:
+    return delivery.c.status.not_in(_constants(("DELIVERED", "RETURNED", "LOST")))
+
+
+def _in_status(*states: str) -> Adds:
+    """While the row has one of these statuses."""
+    return lambda table, _, __: [table.c.status.in_(_constants(states))]
+
+
 def _nothing(_: FromClause, __: str, ___: Scope) -> list[Condition]:
     return []
 
@@ -268,6 +283,7 @@ _OF_ORDERS = frozenset({"orders", "order_line", "delivery", "delivery_event", "r
 _PERSONAL = _OF_ORDERS | {"customer", "consent_event"}
 _ANY = _PERSONAL | {"carrier"}
 _DELIVERY = frozenset({"delivery"})
+_RETURN = frozenset({"returns"})
 
 _RULES: Mapping[str, Rule] = {
     "every": Rule(None, _nothing, _ANY),
@@ -278,9 +294,14 @@ _RULES: Mapping[str, Rule] = {
     "open": Rule("all", _open, _OF_ORDERS),
     "consented": Rule("linked", _consented, frozenset({"customer"})),
     "assigned": Rule("all", _assigned, frozenset({"delivery", "delivery_event"})),
+    "assigned_open": Rule("assigned", _assigned_open, frozenset({"delivery", "delivery_event"})),
     "assigned_address": Rule("assigned", _until("address"), _DELIVERY),
     "assigned_phone": Rule("assigned", _needed("needs_phone"), _DELIVERY),
     "assigned_email": Rule("assigned", _needed("needs_email"), _DELIVERY),
+    # These three speak of changes alone, which are made only on rows that exist for the caller.
+    "new": Rule("every", _nothing, _PERSONAL),
+    "undispatched": Rule("every", _in_status("PLANNED", "READY"), _DELIVERY),
+    "unrefunded": Rule("own", _in_status("REQUESTED", "AWAITING_GOODS", "RECEIVED", "INSPECTED"), _RETURN),
 }
 
 

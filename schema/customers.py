@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+
+import strawberry
 from sqlalchemy import Text, bindparam
 
 from . import tables
 from .fields import Many, Mask, Node, column, computed, entity, many
 from .scalars import DateTime
 from .states import ConsentPurpose, ConsentState, CustomerStatus
+from .writing import IF_VERSION, KEY, Becomes, Declared, Writes, given, input_of, sets
 
 
 @entity(tables.Customer, description="A customer of the store, with or without credentials.")
@@ -44,3 +48,59 @@ class ConsentEvent(Node):
     notice_version: str | None = column("The privacy notice the person saw.")
     text_digest: str | None = column("SHA-256 of the text the person agreed to.")
     actor: str | None = column("Who recorded it.")
+
+
+@input_of("Customer", Writes.CREATE, description="Who registers.")
+class RegisterCustomerInput:
+    first_name: str = sets("First name.")
+    surname: str = sets("Surname.")
+    street_address: str | None = sets("Street, house number, flat.")
+    postal_code: str | None = sets("Postal code.")
+    postal_town: str | None = sets("Postal town.")
+    country_code: str | None = sets("Country, as its ISO 3166-1 code; FI where it is left out.")
+    phone: str | None = sets("Telephone number.")
+    email: str = sets("E-mail address.")
+    marketing_consent: bool | None = sets("Whether to send the newsletter; left out means no.")
+    password: str = given("At least 8 characters; stored as an argon2id hash.")
+    idempotency_key: uuid.UUID | None = given(KEY)
+
+
+@input_of("Customer", Writes.UPDATE, description="What changes of a customer's profile.")
+class UpdateCustomerInput:
+    id: strawberry.ID = given("The customer.")
+    if_version: int | None = given(IF_VERSION)
+    first_name: str | None = sets("First name.")
+    surname: str | None = sets("Surname.")
+    street_address: str | None = sets("Street, house number, flat; null takes it away.")
+    postal_code: str | None = sets("Postal code; null takes it away.")
+    postal_town: str | None = sets("Postal town; null takes it away.")
+    country_code: str | None = sets("Country, as its ISO 3166-1 code.")
+    phone: str | None = sets("Telephone number; null takes it away.")
+    email: str | None = sets("E-mail address.")
+
+
+@input_of("Customer", Writes.UPDATE, description="Whether to send a customer the newsletter.")
+class SetMarketingConsentInput:
+    id: strawberry.ID = given("The customer.")
+    if_version: int | None = given(IF_VERSION)
+    marketing_consent: bool = sets("Whether to send the newsletter.")
+    evidence: str | None = given("How the customer agreed; employees must say it to give consent.")
+
+
+MUTATIONS = {
+    "register_customer": Declared(
+        RegisterCustomerInput,
+        "Makes a customer with credentials; the address is confirmed by mail.",
+        entities={"customer": "Customer"},
+        extras={"access_token": (str, "A token of the new customer.")},
+        becomes=Becomes.CUSTOMER,
+    ),
+    "update_customer": Declared(
+        UpdateCustomerInput, "Changes a customer's profile.", entities={"customer": "Customer"}
+    ),
+    "set_marketing_consent": Declared(
+        SetMarketingConsentInput,
+        "Records what a customer decided about the newsletter.",
+        entities={"customer": "Customer"},
+    ),
+}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+
+import strawberry
+
 from . import tables
 from .fields import Many, Mask, Node, One, column, entity, many, money, one
-from .scalars import DateTime, Money
+from .scalars import DateTime, Decimal, Money
 from .states import ReturnKind, ReturnReason, ReturnStatus
+from .writing import IF_VERSION, KEY, Declared, Writes, given, input_of, sets
 
 
 @entity(tables.Return, description="Goods of an order that come back.")
@@ -30,3 +35,37 @@ class Return(Node):
 class ReturnLine(Node):
     order_line: One | None = one("OrderLine", "The line of the order.", key="order_line_id")
     quantity: int | None = column("How many come back.")
+
+
+@input_of("ReturnLine", Writes.CREATE, description="One product to send back.")
+class ReturnLineInput:
+    order_line: strawberry.ID = sets("The line of the order.")
+    quantity: int = sets("How many come back.")
+
+
+@input_of("Return", Writes.CREATE, description="What comes back of an order, and why.")
+class RequestReturnInput:
+    order_id: strawberry.ID = given("The order.")
+    kind: ReturnKind = sets("Why it comes back.")
+    lines: list[ReturnLineInput] = sets("Which goods.")
+    reason_code: ReturnReason | None = sets("A reason, if one is given.")
+    reason_text: str | None = sets("The reason in the customer's words.")
+    refund_iban: str | None = sets("The account to pay the refund to.")
+    idempotency_key: uuid.UUID | None = given(KEY)
+
+
+@input_of("Return", Writes.UPDATE, description="How far a return has come.")
+class UpdateReturnInput:
+    id: strawberry.ID = given("The return.")
+    if_version: int | None = given(IF_VERSION)
+    status: ReturnStatus | None = sets("The next status.")
+    inspection_note: str | None = sets("What was found; null takes it away.")
+    refund_amount: Decimal | None = sets("What is paid back, in the order's currency.")
+    refunded_at: DateTime | None = sets("When it was paid back; the return is then REFUNDED.")
+    refund_iban: str | None = sets("The account to pay the refund to.")
+
+
+MUTATIONS = {
+    "request_return": Declared(RequestReturnInput, "Asks to send goods back.", entities={"return": "Return"}),
+    "update_return": Declared(UpdateReturnInput, "Takes a return on.", entities={"return": "Return"}),
+}

@@ -17,6 +17,18 @@ from gateway.demo.embedded import running
 from tests.live import Served, served
 from tests.world import World, make_world
 
+WORKERS = 2
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For `-n auto`: each worker has a server and a world of its own, and takes whole files.
+
+    One process runs what is named by file or test, as there is too little to share, and what takes slow
+    tests in, which start servers and measure times.
+    """
+    shares = config.option.markexpr == "not slow" and all(Path(arg).is_dir() for arg in config.args)
+    return WORKERS if shares else 0
+
 
 @contextmanager
 def _owner_url() -> Iterator[str]:

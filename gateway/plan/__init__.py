@@ -18,9 +18,10 @@ from ..row_rules import Scope
 from .arguments import Trees
 from .cost import root_cost
 from .judge import Judge
+from .mutations import mutation_root
 from .planner import Planner
 from .selections import Selections
-from .values import Plan, Refusal
+from .values import Plan, Refusal, Root
 
 __all__ = ["Plan", "Refusal", "plan"]
 
@@ -32,13 +33,26 @@ def plan(
     scope: Scope,
     model: Model,
     settings: Settings,
+    became: Grants | None = None,
 ) -> Plan:
-    """The plan of an operation for the caller's grants. It holds for all variables with the same `seen`."""
+    """The plan of an operation for the caller's grants. It holds for all variables with the same `seen`.
+
+    `became` are the grants of what an anonymous caller may become by a change.
+    """
     selections = Selections(operation, variables)
     judge = Judge(grants)
     planner = Planner(model, settings, selections, variables, Trees(variables), judge, scope)
-    fields = selections.fields([operation.definition.selection_set], frozenset({operation.root_type}))
-    roots = tuple(planner.root(key, nodes) for key, nodes in fields.items())
+    selected = [operation.definition.selection_set]
+    roots: tuple[Root, ...]
+    if operation.is_mutation:
+        fields = selections.fields(selected, frozenset({"Mutation"}))
+        if len(fields) > settings.mutation_limit:
+            message = f"the operation makes more than {settings.mutation_limit} changes"
+            raise fault(Code.TOO_COMPLEX, message, location_of(operation.definition), cost=len(fields))
+        roots = tuple(mutation_root(planner, key, nodes, became) for key, nodes in fields.items())
+    else:
+        fields = selections.fields(selected, frozenset({operation.root_type}))
+        roots = tuple(planner.root(key, nodes) for key, nodes in fields.items())
     cost = sum(root_cost(root, settings.page_limit) for root in roots)
     if cost > settings.cost_limit:
         message = f"the operation costs {cost}, more than {settings.cost_limit}"

@@ -10,6 +10,7 @@ from .values import (
     Item,
     ListRoot,
     LookupRoot,
+    MutationRoot,
     NodeRoot,
     Nodes,
     NodesRoot,
@@ -22,6 +23,8 @@ from .values import (
 
 # A count goes over the whole list, however long.
 COUNT_COST = 100
+# A change takes some statements of its own.
+MUTATION_COST = 100
 
 
 def root_cost(root: Root, page_limit: int) -> int:
@@ -33,6 +36,8 @@ def root_cost(root: Root, page_limit: int) -> int:
             return record_cost(record)
         case NodesRoot(records=records):
             return page_limit * max((record_cost(record) for record in records), default=1)
+        case MutationRoot(payload=payload):
+            return MUTATION_COST + payload.cost
         case _:
             return 1
 

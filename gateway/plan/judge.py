@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from schema.model import Entity, Field
 
 from ..errors import Location
-from ..grants import AnyOperator, Comparison, ExactMatch, Grants, Masked, PerRow, Refused, Rows, Shown
+from ..grants import AnyOperator, Comparison, ExactMatch, Grants, Masked, PerRow, Refused, Rows, Shown, Use
 from .selections import Path
 from .values import Refusal
 
@@ -57,6 +57,15 @@ class Judge:
             case Refused(purposes):
                 self._refuse(coordinate, purposes, path, location)
                 return False
+
+    def writing(self, coordinate: str, use: Use, path: Path, location: Location | None) -> frozenset[str]:
+        """The rules of the rows on which a field may be set; none where it is refused."""
+        match self.grants.writing(coordinate, use):
+            case Rows(rules):
+                return rules
+            case Refused(purposes):
+                self._refuse(coordinate, purposes, path, location, use.value.upper(), nulled=path.keys[:1])
+                return frozenset()
 
     def comparison(self, of: Field, path: Path, location: Location | None, *, exact: bool) -> bool:
         """Whether a field may stand in `where` with these operators; if not, its root field is null."""

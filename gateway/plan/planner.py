@@ -109,7 +109,7 @@ class Planner:
         tree = given.get(field.name)
         reading = Reading(Code.BAD_ID, frozenset({target})) if field.kind is Kind.ID else None
         value = operand(tree, field.kind or Kind.STRING, location, reading)
-        return LookupRoot(key, field, value, self._record(entity, rules, nodes, path))
+        return LookupRoot(key, field, value, self.record(entity, rules, nodes, path))
 
     def _event(self, key: str, nodes: Sequence[FieldNode], path: Path) -> Root | None:
         name, location = nodes[0].name.value, location_of(nodes[0])
@@ -134,7 +134,7 @@ class Planner:
         condition = conditions.where(entity, tree)
         reading = Reading(Code.BAD_ID, frozenset({self._target(entity, steps)}))
         value = operand(given.get(argument), Kind.ID, location, reading)
-        return EventRoot(key, argument, value, condition, self._record(entity, rules, nodes, path))
+        return EventRoot(key, argument, value, condition, self.record(entity, rules, nodes, path))
 
     def _target(self, entity: Entity, steps: Sequence[str]) -> str:
         """The type whose field the steps end at."""
@@ -171,19 +171,19 @@ class Planner:
         if any(rules is None for rules in accesses):
             return value, None
         return value, tuple(
-            self._record(entity, rules, nodes, below)
-            for entity, rules in zip(entities, accesses, strict=True)
+            self.record(entity, rules, nodes, below) for entity, rules in zip(entities, accesses, strict=True)
         )
 
     # ------------------------------------------------------------ records
 
-    def _record(
+    def record(
         self,
         entity: Entity,
         rules: frozenset[str] | None,
         nodes: Sequence[FieldNode],
         path: Path,
     ) -> Record:
+        """The plan of one row of an entity, as the selections under `nodes` ask for it."""
         fields = self.selections.below(nodes, frozenset({entity.name, "Node"}))
         items = (self._item(entity, key, below, path.child(key), rules) for key, below in fields.items())
         return Record(entity, rules, tuple(items))
@@ -238,7 +238,7 @@ class Planner:
         needed = None if field.same_customer and same else rules
         if isinstance(field.source, ToMany):
             return ToManyPage(key, field, self._connection(entity, needed, rules, nodes, path))
-        return ToOneRecord(key, field, self._record(entity, needed, nodes, path))
+        return ToOneRecord(key, field, self.record(entity, needed, nodes, path))
 
     # ------------------------------------------------------------ connections
 
@@ -272,7 +272,7 @@ class Planner:
     ) -> ConnectionItem:
         match nodes[0].name.value:
             case "nodes":
-                return Nodes(key, self._record(entity, None, nodes, path.child(key, is_list=True)))
+                return Nodes(key, self.record(entity, None, nodes, path.child(key, is_list=True)))
             case "edges":
                 return self._edges(entity, key, nodes, path.child(key, is_list=True))
             case "pageInfo":
@@ -289,7 +289,7 @@ class Planner:
                 case "cursor":
                     items.append((name, None))
                 case "node":
-                    items.append((name, self._record(entity, None, below, path.child(name))))
+                    items.append((name, self.record(entity, None, below, path.child(name))))
                 case _:
                     items.append((name, Constant(name, f"{entity.name}Edge")))
         return Edges(key, tuple(items))

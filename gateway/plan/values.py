@@ -13,6 +13,7 @@ from enum import StrEnum
 from graphql import FieldNode
 
 from schema.model import Entity, Field, text_of
+from schema.mutation import Mutation
 from schema.scalars import read_global_id
 
 from ..errors import Code, Location, fault
@@ -322,7 +323,27 @@ class LocalRoot:
     nodes: tuple[FieldNode, ...]
 
 
-Root = ListRoot | LookupRoot | NodeRoot | NodesRoot | EventRoot | LocalRoot | Constant
+@dataclass(frozen=True, slots=True, eq=False)
+class MutationRoot:
+    """A change, and what is shown of its payload.
+
+    The payload's plan shows entities by the keys in the variables called `made_key` of their fields; the rest
+    of it is local. `became` says that an anonymous caller is answered as what it has just made.
+    """
+
+    key: str
+    mutation: Mutation
+    nodes: tuple[FieldNode, ...]
+    payload: Plan
+    became: bool
+
+
+def made_key(field: str) -> str:
+    """The variable that holds the key of a payload's entity; no variable of a document has such a name."""
+    return f"made {field}"
+
+
+Root = ListRoot | LookupRoot | NodeRoot | NodesRoot | EventRoot | LocalRoot | MutationRoot | Constant
 
 
 # ---------------------------------------------------------------- the plan

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Boolean, Text, cast, func, literal_column, select
-from sqlalchemy.dialects.postgresql import array, asyncpg
+from sqlalchemy.dialects.postgresql import array
 
 from ..plan import Plan
 from ..plan.values import Constant, LocalRoot, Operand
+from .bound import NAMED, compiled
 from .builder import Builder
-
-# What `gateway.answer` binds by name.
-NAMED = ("now", "caller_", "period_", "setting_", "local_", "event_")
 
 Read = Callable[[Mapping[str, object]], object]
 
@@ -52,15 +49,10 @@ def compile_plan(plan: Plan) -> Statement | NoStatement:
     if builder.cursors:
         seen_rows: Any = [seen for _, seen in builder.cursors]
         query = query.add_columns(array(seen_rows, type_=Boolean()).label("cursors"))
-    compiled: Any = query.compile(dialect=_dialect())
-    # INVARIANT: every parameter is a value of the caller's or one that `gateway.answer` names.
-    parameters = tuple(builder.reads.get(name, name) for name in compiled.positiontup or ())
+    sql, names = compiled(query)
+    # INVARIANT: every parameter is a value of the caller's or one of `gateway.statements.bound`.
+    parameters = tuple(builder.reads.get(name, name) for name in names)
     for name in parameters:
         if isinstance(name, str) and not name.startswith(NAMED):
             raise AssertionError(f"the statement binds `{name}`, which nobody gives")
-    return Statement(str(compiled), parameters, tuple(operand for operand, _ in builder.cursors))
-
-
-@cache
-def _dialect() -> Any:
-    return asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+    return Statement(sql, parameters, tuple(operand for operand, _ in builder.cursors))

@@ -36,6 +36,7 @@ from ..plan.values import (
     ListRoot,
     LocalRoot,
     LookupRoot,
+    MutationRoot,
     NodeRoot,
     NodesRoot,
     Operand,
@@ -114,6 +115,8 @@ class Builder:
                 return self._nodes(root)
             case EventRoot():
                 return self._event(root)
+            case MutationRoot():
+                raise AssertionError("of a change, the payload's plan is compiled")
 
     def _lookup(self, root: LookupRoot) -> Expression:
         row = self.new_row(root.record.entity)

@@ -1,0 +1,76 @@
+"""Plans a change: whether it may be made at all, and what is shown of its payload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from graphql import FieldNode
+
+from schema.mutation import Mutation
+from schema.writing import Becomes
+
+from ..errors import Code
+from ..grants import Grants
+from ..operation import location_of
+from ..row_rules import Scope
+from .cost import root_cost
+from .judge import Judge
+from .planner import Planner
+from .selections import Path
+from .values import (
+    Constant,
+    FromVariable,
+    LocalRoot,
+    MutationRoot,
+    NodeRoot,
+    NodesRoot,
+    Operand,
+    Plan,
+    Reading,
+    Root,
+    made_key,
+)
+
+_SCOPES = {Becomes.CUSTOMER: Scope.ACCOUNT, Becomes.BUYER: Scope.ONE_ORDER}
+
+
+def mutation_root(planner: Planner, key: str, nodes: Sequence[FieldNode], became: Grants | None) -> Root:
+    """The plan of a mutation's field; null where it is refused, which refuses the whole operation."""
+    name, path = nodes[0].name.value, Path().child(key)
+    if name == "__typename":
+        return Constant(key, "Mutation")
+    mutation = planner.model.mutations[name]
+    if not planner.judge.execution(f"Mutation.{name}", path, location_of(nodes[0])):
+        return Constant(key, None)
+    becomes = became is not None and mutation.becomes is not None
+    if became is not None and mutation.becomes is not None:
+        # What an anonymous caller just made is answered as the customer it became.
+        judge = Judge(became, planner.judge.refusals, planner.judge.withheld)
+        planner = replace(planner, judge=judge, scope=_SCOPES[mutation.becomes])
+    return MutationRoot(key, mutation, tuple(nodes), _payload(planner, mutation, nodes, path), becomes)
+
+
+def _payload(planner: Planner, mutation: Mutation, nodes: Sequence[FieldNode], path: Path) -> Plan:
+    fields = planner.selections.below(nodes, frozenset({mutation.payload}))
+    roots = tuple(_part(planner, mutation, key, below, path.child(key)) for key, below in fields.items())
+    cost = sum(root_cost(root, planner.settings.page_limit) for root in roots)
+    return Plan(roots, (), (), planner.scope, cost)
+
+
+def _part(planner: Planner, mutation: Mutation, key: str, nodes: Sequence[FieldNode], path: Path) -> Root:
+    name = nodes[0].name.value
+    if name == "__typename":
+        return Constant(key, mutation.payload)
+    target = mutation.entities.get(name) or mutation.lists.get(name)
+    if target is None:
+        return LocalRoot(key, name, tuple(nodes))
+    entity, coordinate = planner.model.entities[target], f"{mutation.payload}.{name}"
+    rules = planner.judge.target(entity, coordinate, path, location_of(nodes[0]))
+    if rules is None:
+        return Constant(key, None)
+    made = FromVariable(made_key(name), ())
+    if name in mutation.lists:
+        record = planner.record(entity, rules, nodes, Path(path.keys, 1))
+        return NodesRoot(key, Operand(made, None, Reading(Code.BAD_ID, frozenset({target}))), (record,))
+    return NodeRoot(key, Operand(made, None), planner.record(entity, rules, nodes, path))

@@ -1,0 +1,120 @@
+"""Changes: each mutation of an operation in turn, in one transaction, after the gate has passed all of them.
+
+Takes gated `Write`s. Gives the JSON of `data`, or the refusals of coordinates that may not be set on the very
+row. An operation is answered only after its transaction is committed; what is refused changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from ..database import Database, DatabaseConflict, Transaction
+from ..grants import Grants
+from ..operation import Operation
+from ..plan import Plan, Refusal
+from ..plan.selections import Selections
+from ..plan.values import Constant, MutationRoot, made_key
+from ..principal import Principal
+from ..response import object_of
+from ..statements import NoStatement, Statement
+from ..statements.bound import bound_values
+from .gate import Refused, Write, gate
+from .mistakes import Rejected, RowRefused
+from .payload import local_parts
+from .registry import HANDLERS
+from .work import Outcome, Tools, Work
+
+__all__ = ["Asked", "Refused", "Tools", "Write", "gate", "perform"]
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An operation of changes, and who asks for it."""
+
+    operation: Operation
+    variables: Mapping[str, object]
+    plan: Plan
+    payloads: Mapping[str, Statement | NoStatement]
+    principal: Principal
+    grants: Grants
+    now: datetime
+    constants: Mapping[str, object]
+
+
+async def perform(
+    asked: Asked, writes: tuple[Write, ...], database: Database, tools: Tools
+) -> bytes | Refused:
+    """The JSON of `data` of an operation of changes, or what is refused on the very rows."""
+    for attempt in range(ATTEMPTS):
+        try:
+            async with database.transaction(asked.principal.role) as transaction:
+                return await _all(asked, writes, transaction, tools)
+        except RowRefused as refused:
+            return Refused(tuple(Refusal(one, refused.use, (), (), (), None) for one in refused.coordinates))
+        except DatabaseConflict:
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _all(asked: Asked, writes: tuple[Write, ...], transaction: Transaction, tools: Tools) -> bytes:
+    by_key = {write.root.key: write for write in writes}
+    parts: dict[str, bytes] = {}
+    for root in asked.plan.roots:
+        if isinstance(root, Constant):
+            parts[root.key] = orjson.dumps(root.value)
+        elif isinstance(root, MutationRoot):
+            parts[root.key] = await _one(asked, by_key[root.key], transaction, tools)
+    return object_of(parts)
+
+
+async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tools) -> bytes:
+    bound = bound_values(asked.principal, asked.now, asked.constants, {})
+    work = Work(write, asked.principal, asked.grants, asked.now, transaction, bound, tools)
+    handler = HANDLERS[write.root.mutation.name]
+    said: dict[str, Any] = {"userErrors": []}
+    try:
+        # A change of several statements is undone as a whole where one of them is rejected.
+        async with transaction.savepoint():
+            outcome: Outcome = await handler(work)
+    except Rejected as rejected:
+        outcome = Outcome(rejected.shown)
+        said["userErrors"] = [mistake.shown() for mistake in rejected.mistakes]
+    return await _payload(asked, write.root, outcome, {**outcome.extras, **said}, transaction, tools)
+
+
+async def _payload(
+    asked: Asked,
+    root: MutationRoot,
+    outcome: Outcome,
+    said: Mapping[str, object],
+    transaction: Transaction,
+    tools: Tools,
+) -> bytes:
+    selections = Selections(asked.operation, asked.variables)
+    local = local_parts(root, selections, tools.model.graphql.type_map, said)
+    match asked.payloads[root.key]:
+        case NoStatement():
+            constants = {
+                part.key: orjson.dumps(part.value)
+                for part in root.payload.roots
+                if isinstance(part, Constant)
+            }
+            return object_of({part.key: (local | constants)[part.key] for part in root.payload.roots})
+        case Statement(sql, parameters, _):
+            fields = (*root.mutation.entities, *root.mutation.lists)
+            made = {made_key(name): outcome.made.get(name) for name in fields}
+            made |= {made_key(name): made[made_key(name)] or [] for name in root.mutation.lists}
+            variables = {**asked.variables, **made}
+            named = bound_values(outcome.became or asked.principal, asked.now, asked.constants, local)
+            values = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
+            row = await transaction.row(sql, values)
+            body: bytes = row["body"]
+            return body

@@ -1,0 +1,112 @@
+"""The same key makes the same thing once: what a creating change leaves behind for 24 hours.
+
+Kept are the principal, a keyed digest of the input and the id of what was made, never a value.
+"""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from hashlib import sha256
+
+import orjson
+from sqlalchemy import ColumnElement, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import SQLModel
+from uuid6 import uuid7
+
+from schema.model import text_of
+from schema.writing import UserErrorCode
+
+from ..statements.bound import compiled
+from .mistakes import Mistake, Rejected
+from .rows import Sql
+from .work import Work
+
+KEPT = timedelta(hours=24)
+KEY = "idempotencyKey"
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Nothing was made under this key: make it with this id."""
+
+    key: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The same request has made this already."""
+
+    key: uuid.UUID
+
+
+async def once(work: Work, entity: str, without: Collection[str] = ()) -> New | Known:
+    """The id to make something with, or that of what the same key and input made within 24 hours.
+
+    Concurrent requests with one key wait for the first. Raises CONFLICT where the key came with another
+    input. `without` names input fields that must not even be digested.
+    """
+    made, given = uuid7(), work.input.get(KEY)
+    if given is None:
+        return New(made)
+    digest = _digest(work, without)
+    claim = {
+        "principal": work.actor,
+        "key": given,
+        "mutation": work.write.root.mutation.name,
+        "digest": digest,
+        "entity": entity,
+        "entity_id": made,
+        "created_at": work.now,
+    }
+    if await work.row(_claim(), **claim) is not None:
+        return New(made)
+    found = await work.row(_find(), principal=work.actor, key=given)
+    if found is None or found["created_at"] <= work.now - KEPT:
+        await work.row(_forget(), principal=work.actor, key=given)
+        await work.row(_claim(), **claim)
+        return New(made)
+    if (found["mutation"], found["digest"]) != (claim["mutation"], digest):
+        coordinate = f"{work.write.root.mutation.input.name}.{KEY}"
+        message = "the key was used for another request"
+        raise Rejected(Mistake(UserErrorCode.CONFLICT, coordinate, message, (KEY,)))
+    return Known(found["entity_id"])
+
+
+def _digest(work: Work, without: Collection[str]) -> str:
+    given = {name: value for name, value in work.input.items() if name != KEY and name not in without}
+    text = orjson.dumps(given, default=_written, option=orjson.OPT_SORT_KEYS)
+    return hmac.new(work.tools.key.derive("idempotency"), text, sha256).hexdigest()
+
+
+def _written(value: object) -> str:
+    return str(text_of(value))
+
+
+@lru_cache(maxsize=1)
+def _claim() -> Sql:
+    table = SQLModel.metadata.tables["idempotency"]
+    values = {column.name: bindparam(column.name, type_=column.type) for column in table.columns}
+    return Sql(*compiled(insert(table).values(values).on_conflict_do_nothing().returning(table.c.key)))
+
+
+@lru_cache(maxsize=1)
+def _find() -> Sql:
+    table = SQLModel.metadata.tables["idempotency"]
+    query = select(table.c.mutation, table.c.digest, table.c.entity_id, table.c.created_at)
+    return Sql(*compiled(query.where(*_this())))
+
+
+@lru_cache(maxsize=1)
+def _forget() -> Sql:
+    return Sql(*compiled(delete(SQLModel.metadata.tables["idempotency"]).where(*_this())))
+
+
+def _this() -> list[ColumnElement[bool]]:
+    table = SQLModel.metadata.tables["idempotency"]
+    return [table.c[name] == bindparam(name, type_=table.c[name].type) for name in ("principal", "key")]

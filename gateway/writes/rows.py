@@ -1,0 +1,215 @@
+"""The statements of changes: rows found, locked and changed where the caller's rules mean them.
+
+The rules stand in the `WHERE` of the change itself, so that nothing lies between the check and the change.
+Each statement is built once for its structure; values are bound when it runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.postgresql import array
+from sqlmodel import SQLModel
+
+from schema.tags import Personal
+
+from ..row_rules import AllRows, Scope, Where, row_of, rows
+from ..statements.bound import compiled
+from ..statements.json_values import text_literal
+
+Rules = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A statement and the names of what it binds, in their order."""
+
+    text: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The rows of an entity's table that exist for the caller and on which every guard holds."""
+
+    entity: str
+    table: str
+    visible: Rules
+    guards: tuple[Rules, ...]
+    scope: Scope
+
+
+@lru_cache(maxsize=1024)
+def change_row(
+    target: Target, columns: tuple[tuple[str, str | None], ...], versioned: bool, moves: bool
+) -> Sql:
+    """Changes one row, raises its version and notes the personal fields that differ (no value).
+
+    `columns` are pairs of column and GraphQL field, None where the change is not noted. Binds `key`,
+    `set_<column>`, `change_ids`, `source` and `actor`; where `versioned`, `if_version`; where it `moves` the
+    status, `from_status`. The row has `id`, `version` and `customer_id`; without one nothing was changed.
+    """
+    row = row_of(target.table, 1)
+    table = SQLModel.metadata.tables[target.table]
+    conditions = [row.c.id == bindparam("key", type_=Uuid()), *_guarded(row, target)]
+    if versioned:
+        conditions.append(row.c.version == bindparam("if_version", type_=Integer()))
+    if moves:
+        conditions.append(row.c.status == func.any(bindparam("from_status", type_=ARRAY(Text()))))
+    owner = _owner(row, target.table)
+    shown = [row.c[name] for name, _ in columns]
+    old = (
+        select(row.c.id, owner.label("owner"), *shown)
+        .where(*conditions)
+        .with_for_update(of=row, key_share=True)
+        .cte("old")
+    )
+    values = {name: bindparam(f"set_{name}", type_=table.c[name].type) for name, _ in columns}
+    changed = (
+        update(table)
+        .where(table.c.id == old.c.id)
+        .values(version=table.c.version + literal_column("1"), **values)
+        .returning(table.c.id, table.c.version)
+        .cte("changed")
+    )
+    query = select(changed.c.id, changed.c.version, old.c.owner.label("customer_id")).select_from(
+        changed.join(old, true())
+    )
+    personal = [(name, field) for name, field in columns if field and _is_personal(table, name)]
+    if target.table != "carrier" and personal:
+        query = query.add_cte(_noted(target, old, values, personal))
+    return _sql(query)
+
+
+def _noted(target: Target, old: Any, values: Any, personal: list[tuple[str, str]]) -> Any:
+    """Provenance: one row for each field whose value differs, with its source and no value."""
+    change = SQLModel.metadata.tables["change"]
+    ids = bindparam("change_ids", type_=ARRAY(Uuid()))
+    differs: Any = [old.c[name].is_distinct_from(values[name]) for name, _ in personal]
+    names: Any = [text_literal(field) for _, field in personal]
+    fields = (
+        func.unnest(ids, array(names, type_=Text()), array(differs, type_=Boolean()))
+        .table_valued("id", "field", "differs")
+        .render_derived(name="noted_fields")
+    )
+    noted = select(
+        fields.c.id,
+        old.c.owner,
+        text_literal(target.entity),
+        old.c.id.label("entity_id"),
+        fields.c.field,
+        *_circumstances(),
+    )
+    noted = noted.select_from(old.join(fields, true())).where(fields.c.differs)
+    return insert(change).from_select(_CHANGE, noted).cte("noted")
+
+
+_CHANGE = ("id", "customer_id", "entity", "entity_id", "field", "at", "source", "actor")
+
+
+def _circumstances() -> list[ColumnElement[Any]]:
+    change = SQLModel.metadata.tables["change"]
+    return [
+        bindparam("now", type_=change.c.at.type),
+        bindparam("source", type_=Text()),
+        bindparam("actor", type_=Text()),
+    ]
+
+
+@lru_cache(maxsize=1024)
+def find_row(target: Target, columns: tuple[str, ...], locks: bool) -> Sql:
+    """The row with the id `key`, if it exists for the caller: `id`, `version`, the columns, and `allowed`.
+
+    `allowed` says of each guard whether it holds on the row. Where `locks`, the row stays as it is until the
+    transaction ends.
+    """
+    row = row_of(target.table, 1)
+    visible = _guarded(row, Target(target.entity, target.table, target.visible, (), target.scope))
+    allowed: Any = [_holds(rules, row, target) for rules in target.guards] or [true()]
+    query = select(
+        row.c.id,
+        *([row.c.version] if "version" in row.c else []),
+        *(row.c[name] for name in columns if name != "version"),
+        array(allowed, type_=Boolean()).label("allowed"),
+    ).where(row.c.id == bindparam("key", type_=Uuid()), *visible)
+    return _sql(query.with_for_update(of=row, key_share=True) if locks else query)
+
+
+@lru_cache(maxsize=256)
+def insert_row(table_name: str, columns: tuple[str, ...]) -> Sql:
+    """Inserts a row; binds its columns by name."""
+    table = SQLModel.metadata.tables[table_name]
+    values = {name: bindparam(f"set_{name}", type_=table.c[name].type) for name in columns}
+    return _sql(insert(table).values(values))
+
+
+@lru_cache(maxsize=8)
+def next_number(sequence: str) -> Sql:
+    """The next number of a sequence, as `number`."""
+    return _sql(select(func.nextval(text_literal(sequence)).label("number")))
+
+
+@lru_cache(maxsize=1)
+def note_fields() -> Sql:
+    """Notes the fields of a new row; binds `change_ids`, `fields`, `key`, `owner`, `entity` and how."""
+    change = SQLModel.metadata.tables["change"]
+    fields = (
+        func.unnest(bindparam("change_ids", type_=ARRAY(Uuid())), bindparam("fields", type_=ARRAY(Text())))
+        .table_valued("id", "field")
+        .render_derived(name="noted_fields")
+    )
+    noted = select(
+        fields.c.id,
+        bindparam("owner", type_=Uuid()),
+        bindparam("entity", type_=Text()),
+        bindparam("key", type_=Uuid()),
+        fields.c.field,
+        *_circumstances(),
+    )
+    return _sql(insert(change).from_select(_CHANGE, noted))
+
+
+def _guarded(row: Any, target: Target) -> list[ColumnElement[bool]]:
+    distinct = dict.fromkeys((target.visible, *target.guards))
+    return [_holds(rules, row, target) for rules in distinct]
+
+
+def _holds(rules: Rules, row: Any, target: Target) -> ColumnElement[bool]:
+    match rows(rules, row, target.table, target.scope):
+        case AllRows():
+            return true()
+        case Where(condition):
+            return condition
+
+
+def _owner(row: Any, table: str) -> ColumnElement[Any]:
+    if table == "carrier":
+        return cast(literal_column("NULL"), Uuid())
+    owner: ColumnElement[Any] = row.c.id if table == "customer" else row.c.customer_id
+    return owner
+
+
+def _is_personal(table: Any, name: str) -> bool:
+    return isinstance(table.c[name].info["tag"], Personal)
+
+
+def _sql(query: Any) -> Sql:
+    return Sql(*compiled(query))

@@ -1,0 +1,270 @@
+"""One change under way: who asks, what for, which rows it may touch, and its transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from uuid6 import uuid7
+
+from schema.model import Model, text_of
+from schema.scalars import read_global_id
+from schema.states import ChangeSource
+from schema.writing import UserErrorCode
+
+from ..config import Settings
+from ..database import Transaction
+from ..errors import Code, fault
+from ..grants import Grants, Rows
+from ..operation import location_of
+from ..policy import Notice
+from ..principal import Principal, SigningKey
+from .gate import Write
+from .mistakes import Mistake, Rejected, RowRefused, not_found
+from .rows import Sql, Target, change_row, find_row, insert_row, next_number, note_fields
+
+SOURCES = {
+    "customer": ChangeSource.CUSTOMER,
+    "support": ChangeSource.STAFF_ON_BEHALF,
+    "register_admin": ChangeSource.STAFF_ON_BEHALF,
+    "carrier": ChangeSource.CARRIER_EVENT,
+}
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every change may use; built once per worker."""
+
+    settings: Settings
+    model: Model
+    key: SigningKey
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A row that was changed."""
+
+    key: uuid.UUID
+    customer_id: uuid.UUID | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a change: the keys of the payload's entities by field, and what else it says.
+
+    `became` is as whom an anonymous caller is answered.
+    """
+
+    made: Mapping[str, object] = field(default_factory=dict)
+    extras: Mapping[str, object] = field(default_factory=dict)
+    became: Principal | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """A change, its caller and its transaction; the only way a change reaches the database."""
+
+    write: Write
+    principal: Principal
+    grants: Grants
+    now: datetime
+    transaction: Transaction
+    bound: Mapping[str, object]
+    tools: Tools
+
+    @property
+    def input(self) -> Mapping[str, Any]:
+        """The coerced input, by GraphQL names; a field that was not given is absent."""
+        return self.write.input
+
+    @property
+    def actor(self) -> str:
+        """Who is noted as having changed something."""
+        return self.principal.id or "anonymous"
+
+    @property
+    def source(self) -> ChangeSource:
+        """Where a change of the caller's comes from."""
+        return SOURCES.get(self.principal.role or "", ChangeSource.STAFF)
+
+    def key(self, name: str, entity: str) -> uuid.UUID:
+        """The key in the global id given in an input field; raises BAD_ID."""
+        return self.key_in(self.input[name], entity)
+
+    def key_in(self, text: object, entity: str) -> uuid.UUID:
+        """The key in a global id of this entity; raises BAD_ID."""
+        found = read_global_id(text) if isinstance(text, str) else None
+        if found is None or found[0] != entity:
+            raise fault(
+                Code.BAD_ID, f"the value is no global id of `{entity}`", location_of(self.write.root.nodes[0])
+            )
+        return found[1]
+
+    def activity(self) -> dict[str, object]:
+        """What a change of a customer's own row adds to it: that they were active."""
+        return {"last_active_at": self.now} if self.principal.role == "customer" else {}
+
+    # ------------------------------------------------------------ rows
+
+    def target(self, entity: str, coordinates: Sequence[str]) -> Target:
+        """The rows of an entity that exist for the caller and on which these coordinates may be set."""
+        match self.grants.type_access(entity):
+            case Rows(visible):
+                guards = tuple(self.write.guards[coordinate] for coordinate in coordinates)
+                table = self.tools.model.entities[entity].table.name
+                return Target(entity, table, visible, guards, self.principal.scope)
+            case _:
+                raise not_found(f"{entity}.id")
+
+    async def find(
+        self,
+        entity: str,
+        key: uuid.UUID,
+        columns: Sequence[str] = (),
+        coordinates: Sequence[str] = (),
+        *,
+        locks: bool = True,
+        path: Sequence[str] = ("id",),
+    ) -> Any:
+        """The row, locked; raises `Rejected` where it is not there, `RowRefused` where a guard fails."""
+        target = self.target(entity, coordinates)
+        row = await self.row(find_row(target, tuple(columns), locks), key=key)
+        if row is None:
+            raise not_found(f"{entity}.id", *path)
+        self._check_guards(row["allowed"], coordinates)
+        return row
+
+    async def change(
+        self,
+        entity: str,
+        key: uuid.UUID,
+        values: Mapping[str, object],
+        *,
+        coordinates: Sequence[str] | None = None,
+        moves_from: Sequence[str] | None = None,
+        source: ChangeSource | None = None,
+    ) -> Changed:
+        """Changes a row's columns where every guard holds on it, in one statement.
+
+        `coordinates` are those whose guards must hold, by default every coordinate the input sets. Raises
+        `Rejected` (NOT_FOUND, CONFLICT, INVALID_TRANSITION) or `RowRefused`.
+        """
+        wanted = tuple(self.write.guards) if coordinates is None else tuple(coordinates)
+        target = self.target(entity, wanted)
+        if_version = self.input.get("ifVersion")
+        names = tuple((name, self._noted_field(entity, name)) for name in values)
+        statement = change_row(target, names, if_version is not None, moves_from is not None)
+        row = await self.row(
+            statement,
+            key=key,
+            if_version=if_version,
+            from_status=list(moves_from or ()),
+            change_ids=[uuid7() for _ in values],
+            source=(source or self.source).value,
+            actor=self.actor,
+            **_set(values),
+        )
+        if row is None:
+            await self._explain(entity, key, wanted)
+        return Changed(row["id"], row["customer_id"], row["version"])
+
+    async def _explain(self, entity: str, key: uuid.UUID, coordinates: tuple[str, ...]) -> None:
+        """Raises why a row was not changed."""
+        await self.find(entity, key, (), coordinates)
+        await self.check_version(entity, key)
+        raise Rejected(
+            Mistake(
+                UserErrorCode.INVALID_TRANSITION,
+                f"{entity}.status",
+                "the present status does not allow this step",
+                ("status",),
+            ),
+            shown={self.shown_as(entity): key},
+        )
+
+    async def check_version(self, entity: str, key: uuid.UUID) -> None:
+        """Raises CONFLICT where `ifVersion` is given and the row has another version."""
+        wanted = self.input.get("ifVersion")
+        row = await self.find(entity, key, ("version",))
+        if wanted is not None and row["version"] != wanted:
+            message = f"the present version is {row['version']}"
+            mistake = Mistake(
+                UserErrorCode.CONFLICT, f"{entity}.version", message, ("ifVersion",), row["version"]
+            )
+            raise Rejected(mistake, shown={self.shown_as(entity): key})
+
+    def shown_as(self, entity: str) -> str:
+        """The payload's field for an entity."""
+        of = self.write.root.mutation
+        return next((name for name, target in of.entities.items() if target == entity), "")
+
+    async def insert(self, table: str, values: Mapping[str, object]) -> None:
+        """Inserts a row."""
+        await self.row(insert_row(table, tuple(values)), **_set(values))
+
+    async def note(
+        self,
+        entity: str,
+        key: uuid.UUID,
+        customer_id: uuid.UUID,
+        fields: Sequence[str],
+        source: ChangeSource,
+        actor: str | None = None,
+    ) -> None:
+        """Notes that the fields of a new row were set, without their values."""
+        if fields:
+            await self.row(
+                note_fields(),
+                change_ids=[uuid7() for _ in fields],
+                fields=list(fields),
+                owner=customer_id,
+                entity=entity,
+                key=key,
+                source=source.value,
+                actor=actor or self.actor,
+            )
+
+    async def number(self, sequence: str) -> int:
+        """The next number of a sequence."""
+        found = await self.row(next_number(sequence))
+        return int(found["number"])
+
+    async def row(self, sql: Sql, **values: object) -> Any:
+        """The first row of a statement, None where there is none."""
+        return await self.transaction.row(sql.text, self._values(sql, values))
+
+    async def rows(self, sql: Sql, **values: object) -> Any:
+        """Every row of a statement."""
+        return await self.transaction.rows(sql.text, self._values(sql, values))
+
+    # ------------------------------------------------------------ values
+
+    def columns(self, entity: str, given: Mapping[str, object]) -> dict[str, object]:
+        """The input's values by column, for the fields that are columns of the entity."""
+        columns = self.tools.model.entities[entity].columns
+        return {columns[name]: text_of(value) for name, value in given.items() if name in columns}
+
+    def _noted_field(self, entity: str, column: str) -> str | None:
+        """The field of a column that the input sets; None where the gateway sets it."""
+        columns = self.tools.model.entities[entity].columns
+        found = next((name for name, of in columns.items() if of == column), None)
+        return found if f"{entity}.{found}" in self.write.guards else None
+
+    def _values(self, sql: Sql, values: Mapping[str, object]) -> list[object]:
+        return [values[name] if name in values else self.bound[name] for name in sql.names]
+
+    def _check_guards(self, allowed: Sequence[bool], coordinates: Sequence[str]) -> None:
+        if refused := tuple(one for one, holds in zip(coordinates, allowed, strict=False) if not holds):
+            raise RowRefused(refused, self.write.root.mutation.input.writes.value.upper())
+
+
+Handler = Callable[[Work], Any]
+
+
+def _set(values: Mapping[str, object]) -> dict[str, object]:
+    return {f"set_{name}": value for name, value in values.items()}
