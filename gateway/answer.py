@@ -109,7 +109,7 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
     principal = await gateway.principals.identify(request.authorization, request.act_as, now)
     grants = _grants(gateway, principal, request.purpose)
     operation = _operation(gateway, request)
-    if operation.root_type == "Subscription":
+    if operation.is_subscription:
         message = "a subscription is asked over a WebSocket, or with `Accept: text/event-stream`"
         raise HttpError(Code.BAD_REQUEST, message)
     variables = coerce(operation, request.variables, gateway.model.graphql)
@@ -128,7 +128,7 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
 
 def is_subscription(gateway: Gateway, request: Request) -> bool:
     """Whether a request asks for a subscription; raises `RequestError` where it is no valid operation."""
-    return _operation(gateway, request).root_type == "Subscription"
+    return _operation(gateway, request).is_subscription
 
 
 def watched(gateway: Gateway, request: Request, principal: Principal) -> Watched | Answer:

@@ -39,7 +39,7 @@ from .errors import Code, HttpError, RequestError, Unauthenticated
 from .failures import failure
 from .introspection import SchemaViews
 from .live.connection import Live
-from .live.events import EVENT_STREAM, event_response, takes_events
+from .live.events import EVENT_STREAM, event_response
 from .live.sockets import serve_socket
 from .local import Local
 from .policy import load_policy
@@ -168,7 +168,7 @@ async def _graphql(live: Live, request: HttpRequest) -> Response:
         accept = headers.get("accept")
         media = _media_type(accept)
         asked = await _read_request(gateway.settings, request, headers)
-        if media == EVENT_STREAM or (takes_events(accept) and is_subscription(gateway, asked)):
+        if _wants_events(gateway, asked, media, accept) and request.method != "HEAD":
             client = request.client
             fixed = {**FIXED_HEADERS, "x-request-id": request_id}
             return await event_response(live, asked, client.host if client else "", fixed)
@@ -240,6 +240,15 @@ def _media_type(accept: str | None) -> str:
         wanted = f"`Accept` takes {JSON}, {GRAPHQL_RESPONSE} or {EVENT_STREAM}"
         raise HttpError(Code.BAD_REQUEST, wanted, 406)
     return found
+
+
+def _wants_events(gateway: Gateway, asked: Request, media: str, accept: str | None) -> bool:
+    """Whether to answer with a stream: where it is preferred, or taken and there is no other way."""
+    if media == EVENT_STREAM or accept is None or EVENT_STREAM not in accept.lower():
+        return media == EVENT_STREAM
+    ranges = [[piece.strip() for piece in part.split(";")] for part in accept.lower().split(",")]
+    taken = any(kind == EVENT_STREAM and _quality(parameters) > 0 for kind, *parameters in ranges)
+    return taken and is_subscription(gateway, asked)
 
 
 def _quality(parameters: list[str]) -> float:

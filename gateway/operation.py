@@ -69,6 +69,11 @@ class Operation:
         return self.definition.operation.value.capitalize()
 
     @property
+    def is_subscription(self) -> bool:
+        """Whether it watches something."""
+        return self.definition.operation is OperationType.SUBSCRIPTION
+
+    @property
     def is_mutation(self) -> bool:
         """Whether it changes something."""
         return self.definition.operation is OperationType.MUTATION

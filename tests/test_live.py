@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -295,6 +296,58 @@ def test_after_the_listening_connection_was_lost_every_subscription_reads_its_ro
         live.until(lambda: live.live.broker.is_listening)
         live.touch(delivery["id"])
         assert {talk.hear()["id"], talk.hear()["id"]} == {"one", "all"}
+
+
+def test_who_the_database_cannot_vouch_for_is_shown_out_and_others_go_on_once_it_is_back(
+    live: Served, server_url: str
+) -> None:
+    """While no connection can be made an employee's socket ends with 1013; a customer's stays open."""
+    delivery = of_customer(live)
+    name = urlsplit(live.world.url).path.removeprefix("/")
+
+    async def allow(allowed: bool) -> None:
+        connection = await asyncpg.connect(server_url)
+        try:
+            await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
+            if not allowed:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+                )
+        finally:
+            await connection.close()
+
+    with live.as_("customer") as customer, live.as_("support") as support:
+        customer.subscribe("a", WATCH, {"id": global_id("Delivery", delivery["id"])})
+        live.until_watched()
+        asyncio.run(allow(False))
+        try:
+            assert support.ended() == (1013, "the caller cannot be identified now")
+            assert not live.live.broker.is_listening
+            customer.say({"type": "ping"})
+            assert customer.hear() == {"type": "pong"}
+        finally:
+            asyncio.run(allow(True))
+        assert customer.hear(10)["payload"]["data"]["deliveryUpdated"]["reference"] == delivery["reference"]
+
+
+def test_a_change_over_a_socket_is_made_once_and_told_of(live: Served) -> None:
+    customer = live.world.data("customer", "{ viewer { principalId } }")["viewer"]["principalId"]
+    change = (
+        "mutation($input: SetMarketingConsentInput!) { setMarketingConsent(input: $input)"
+        " { customer { marketingConsent } userErrors { code } } }"
+    )
+    with live.as_("customer") as talk:
+        for wanted in (True, False):
+            talk.subscribe("m", change, {"input": {"id": customer, "marketingConsent": wanted}})
+            made = {"customer": {"marketingConsent": wanted}, "userErrors": []}
+            payload = {"data": {"setMarketingConsent": made}}
+            assert talk.hear() == {"id": "m", "type": "next", "payload": payload}
+            assert talk.hear() == {"id": "m", "type": "complete"}
+    with live.as_("carrier") as talk:
+        talk.subscribe("m", change, {"input": {"id": customer, "marketingConsent": True}})
+        message = talk.hear()
+        found = message["payload"]["errors"] if message["type"] == "next" else message["payload"]
+        assert found[0]["extensions"]["coordinate"] == "Mutation.setMarketingConsent"
 
 
 def test_a_notice_holds_two_ids_and_nothing_else(live: Served) -> None:

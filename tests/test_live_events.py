@@ -156,6 +156,12 @@ def test_a_subscription_is_streamed_to_whom_takes_a_stream_and_a_query_to_whom_p
         assert stream.response.headers["content-type"] == f"{media}; charset=utf-8"
 
 
+def test_head_opens_no_stream(live: Served) -> None:
+    parameters = {"query": "subscription { deliveryUpdated { id } }"}
+    response = httpx.head(live.url, params=parameters, headers={**EVENTS, **headers_of(live, "customer")})
+    assert response.status_code == 400
+
+
 def test_a_stream_ends_within_two_seconds_of_its_token(live: Served) -> None:
     id = {"id": global_id("Delivery", of_customer(live)["id"])}
     headers = {"Authorization": f"Bearer {short_token(live, 1)}"}

@@ -138,11 +138,6 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """The other side is gone."""
-
-
-@dataclass(frozen=True, slots=True)
 class Leaving:
     """The worker stops."""
 

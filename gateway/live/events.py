@@ -28,15 +28,6 @@ COMPLETE = b"event: complete\ndata: \n\n"
 BEAT = b":\n\n"
 
 
-def takes_events(accept: str | None) -> bool:
-    """Whether a client that prefers something else takes a stream too, as it must for a subscription."""
-    ranges = (part.split(";") for part in (accept or "").lower().split(","))
-    return any(
-        kind.strip() == EVENT_STREAM and not {part.replace(" ", "") for part in parameters} & {"q=0", "q=0.0"}
-        for kind, *parameters in ranges
-    )
-
-
 def next_event(body: bytes) -> bytes:
     """`next` with the body of an answer; PostgreSQL breaks the lines of long lists."""
     return b"event: next\ndata: " + body.replace(b"\n", b"\ndata: ") + b"\n\n"

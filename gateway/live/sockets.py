@@ -12,6 +12,7 @@ import asyncio
 import secrets
 from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import Any, assert_never
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from ..answer import Answer, Request, answer, is_subscription
 from ..errors import CallerLost, Code, Problem, RequestError, SocketEnd, TooMany, Unauthenticated
 from ..failures import failure
 from ..response import failed
-from .connection import Caller, Leaving, Left, Live, Lost, watch
+from .connection import Caller, Leaving, Live, Lost, watch
 from .messages import (
     ACK,
     GIVEN,
@@ -75,6 +76,11 @@ async def _close(websocket: WebSocket, end: SocketEnd) -> None:
     # A consumer that takes nothing does not take this either; then the server cuts it off.
     with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
         await asyncio.wait_for(websocket.close(end.code, end.reason), CLOSING_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The other side is gone."""
 
 
 class _Operation:
