@@ -207,7 +207,7 @@ def _prepare(
     )
     found = gateway.plans.get(key)
     if found is None:
-        became = gateway.policy.grants("customer", None) if principal.role == "anonymous" else None
+        became = gateway.policy.became(principal.role)
         made = plan(operation, variables, grants, principal.scope, gateway.model, gateway.settings, became)
         statement = NoStatement() if operation.is_mutation else compile_plan(made)
         found = gateway.plans.put(key, Prepared(made, statement, tail_of(made), _payloads(made)))

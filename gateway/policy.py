@@ -72,6 +72,10 @@ class Policy:
         """The grants of a role for a declared purpose, or for the role's only one; None: no designation."""
         return self._grants[role][self.effective_purpose(role, purpose)]
 
+    def became(self, role: str | None) -> Grants | None:
+        """The grants by which a role is answered about what it has just made, where it becomes another's."""
+        return self.grants("customer", None) if role == "anonymous" else None
+
     def effective_purpose(self, role: str | None, declared: str | None) -> str | None:
         """The declared purpose, else the one the role acts for without saying so, else none."""
         return declared or self._default_purposes.get(role)

@@ -91,6 +91,14 @@ def world(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
+def writable(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world like `world` on a database of its own, for tests that change it."""
+    with ExitStack() as stack:
+        url = stack.enter_context(new_database(server_url))
+        yield stack.enter_context(make_world(url, tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture(scope="session")
 def live(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A register of its own, that tests may change, behind a real server on loopback."""
     with ExitStack() as stack:

@@ -69,10 +69,14 @@ Read = Callable[[Mapping[str, object]], object]
 
 
 class Builder:
-    """Collects what a statement binds while it is built: each operand's reader, by parameter name."""
+    """Collects what a statement binds while it is built: each operand's reader, by parameter name.
 
-    def __init__(self, scope: Scope) -> None:
+    Where `made` is given, it is the row of the root's entity, and is not looked for by its id.
+    """
+
+    def __init__(self, scope: Scope, made: FromClause | None = None) -> None:
         self.scope = scope
+        self._made = made
         self.reads: dict[str, Read] = {}
         self.cursors: list[tuple[Operand, ColumnElement[bool]]] = []
         self._used: Counter[str] = Counter()
@@ -109,6 +113,8 @@ class Builder:
                 return connection_value(self, connection, None, ())
             case LookupRoot():
                 return self._lookup(root)
+            case NodeRoot(_, _, record) if self._made is not None:
+                return self._single(record, self._rows(record, self._made, ()), self._made, ())
             case NodeRoot(_, operand, record):
                 return self._by_id(record, self.bind(operand, Uuid()), ())
             case NodesRoot():
