@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -45,7 +45,12 @@ FROM employee e
 WHERE e.id = $1 AND e.active"""
 _BY_HASH = """
 SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
+_DELIVERIES_OF = """
+SELECT array_agg(id ORDER BY id) AS ids FROM delivery WHERE order_id = $1"""
 _CLOSING_SECONDS = 10
+# How often a connection that only listens is asked whether it still lives, and how long it may take to say.
+_LISTENING_CHECK_SECONDS = 10
+_LISTENING_ANSWER_SECONDS = 5
 
 
 class Connections:
@@ -268,6 +273,26 @@ class Database:
         row = await self.fetch(None, _BY_HASH, (token_hash,))
         return None if row is None else PartnerRow(*row)
 
+    async def deliveries_of(self, order: uuid.UUID) -> tuple[uuid.UUID, ...]:
+        """The ids of an order's deliveries, for the gate to judge one by one."""
+        row = await self.fetch(None, _DELIVERIES_OF, (order,))
+        return tuple(row["ids"] or ())
+
+    async def listen(self, channel: str, heard: Callable[[str], None], begun: Callable[[], None]) -> None:
+        """Hands each notice on a channel to `heard` until the connection is lost; `begun` once it listens."""
+        connection = await asyncpg.connect(
+            self._settings.database_url.get_secret_value(),
+            timeout=_CLOSING_SECONDS,
+            server_settings={"application_name": "gateway listener"},
+        )
+        try:
+            await connection.add_listener(channel, lambda *notice: heard(notice[3]))
+            begun()
+            while not connection.is_closed():
+                await _lost(connection)
+        finally:
+            await _close(connection)
+
     def _connections(self, role: str | None, *, writes: bool = False) -> Connections:
         key = (self._settings.statement_timeout(role), writes)
         found = self._groups.get(key)
@@ -275,6 +300,22 @@ class Database:
             url, size = self._settings.database_url.get_secret_value(), self._settings.pool_connections
             found = self._groups[key] = Connections(url, size, key[0], writes=writes)
         return found
+
+
+async def _lost(connection: Any) -> None:
+    """Returns when a connection is lost, or has just shown that it lives; raises where it does not answer."""
+    lost = asyncio.Event()
+
+    def lose(_: object) -> None:
+        lost.set()
+
+    connection.add_termination_listener(lose)
+    try:
+        await asyncio.wait_for(lost.wait(), _LISTENING_CHECK_SECONDS)
+    except TimeoutError:
+        await connection.execute("SELECT 1", timeout=_LISTENING_ANSWER_SECONDS)
+    finally:
+        connection.remove_termination_listener(lose)
 
 
 async def _close(connection: Any) -> None:

@@ -25,6 +25,7 @@ from .partners import Carrier
 from .query import LISTS, LOOKUPS, Query, settle_query
 from .returns import Return, ReturnLine
 from .scalars import SCALARS
+from .subscriptions import WATCHES, Subscription, Watch, settle_subscriptions
 
 ENTITIES: tuple[type, ...] = (
     Customer,
@@ -72,11 +73,13 @@ class Model:
     entities: Mapping[str, Entity]
     lookups: Mapping[str, tuple[str, Mapping[str, str]]]
     lists: Mapping[str, str]
+    subscriptions: Mapping[str, Watch]
     mutations: Mapping[str, Mutation]
 
     def coordinates(self) -> frozenset[str]:
         """Every coordinate a policy line may name: entities, their fields, and the gated root fields."""
         gated = {"Query.viewer", "Query.privacyNotice", "Query.node", "Query.nodes"}
+        gated |= {f"Subscription.{name}" for name in self.subscriptions}
         gated |= {f"Mutation.{name}" for name in self.mutations}
         for entity in self.entities.values():
             gated |= {entity.name} | {field.coordinate for field in entity.fields.values()}
@@ -92,9 +95,11 @@ def load_model() -> Model:
     """The model of this package's schema; the same value each time."""
     entities = {_name(declared): declared for declared in ENTITIES}
     settle_query(entities, Connections(entities))
+    settle_subscriptions(entities)
     schema = strawberry.Schema(
         Query,
         make_root(entities),
+        subscription=Subscription,
         types=ENTITIES,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
     )
@@ -109,6 +114,7 @@ def load_model() -> Model:
             for field, lookup in LOOKUPS.items()
         },
         lists=LISTS,
+        subscriptions=WATCHES,
         mutations=read_mutations(),
     )
 

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from gateway.demo.embedded import running
+from tests.live import Served, served
 from tests.world import World, make_world
 
 WORKERS = 2
@@ -95,3 +96,12 @@ def writable(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with ExitStack() as stack:
         url = stack.enter_context(new_database(server_url))
         yield stack.enter_context(make_world(url, tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture(scope="session")
+def live(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A register of its own, that tests may change, behind a real server on loopback."""
+    with ExitStack() as stack:
+        url = stack.enter_context(new_database(server_url))
+        world = stack.enter_context(make_world(url, tmp_path_factory.mktemp("live")))
+        yield stack.enter_context(served(world))

@@ -31,6 +31,7 @@ from schema.model import Entity, Field
 from ..grants import Masked, PerRow, Shown
 from ..plan.values import (
     Constant,
+    EventRoot,
     Item,
     ListRoot,
     LocalRoot,
@@ -47,7 +48,7 @@ from ..plan.values import (
     Value,
 )
 from ..row_rules import AllRows, Scope, Where, per_row, row_of, rows
-from .conditions import operand_type, visible
+from .conditions import condition_sql, operand_type, visible
 from .connections import connection_value
 from .json_values import (
     ROW,
@@ -118,6 +119,8 @@ class Builder:
                 return self._by_id(record, self.bind(operand, Uuid()), ())
             case NodesRoot():
                 return self._nodes(root)
+            case EventRoot():
+                return self._event(root)
             case MutationRoot():
                 raise AssertionError("of a change, the payload's plan is compiled")
 
@@ -132,6 +135,14 @@ class Builder:
     def _by_id(self, record: Record, key: ColumnElement[Any], outer: tuple[FromClause, ...]) -> Expression:
         row = self.new_row(record.entity)
         return self._single(record, self._rows(record, row, outer).where(row.c.id == key), row, outer)
+
+    def _event(self, root: EventRoot) -> Expression:
+        row = self.new_row(root.record.entity)
+        query = self._rows(root.record, row, ()).where(
+            row.c.id == bindparam("event_row", type_=Uuid()),
+            condition_sql(root.condition, row, self, self.scope),
+        )
+        return self._single(root.record, query, row, ())
 
     def _nodes(self, root: NodesRoot) -> Expression:
         keys = self.bind(root.operand, ARRAY(Uuid()))
