@@ -165,6 +165,7 @@ class Transaction:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._begun = False
+        self._parts = 0
 
     async def row(self, sql: str, values: Sequence[object]) -> Any:
         """The first row, None where there is none; raises `DatabaseDuplicate`."""
@@ -186,15 +187,18 @@ class Transaction:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """A part that is undone alone where something is raised in it."""
-        if self._begun:
-            async with self._connection.transaction():
-                yield
-            return
+        name, is_first = f"part_{self._parts}", not self._begun
+        self._parts += 1
+        if not is_first:
+            await self._connection.execute(f"SAVEPOINT {name}")
         try:
             yield
         except Exception:
-            await self.rollback()  # nothing came before this part
+            # Nothing came before the first part: the whole transaction is undone.
+            await (self.rollback() if is_first else self._connection.execute(f"ROLLBACK TO {name}"))
             raise
+        if not is_first:
+            await self._connection.execute(f"RELEASE {name}")
 
     async def commit(self) -> None:
         """Makes what was done last."""
