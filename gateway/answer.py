@@ -12,7 +12,7 @@ from schema.model import Model
 from .cache import Cache
 from .config import Settings
 from .database import Database
-from .errors import Code, HttpError, RequestError, fault
+from .errors import Code, HttpError, RequestError
 from .grants import Grants
 from .local import Local, local_values, without_database
 from .operation import Operation, coerce, parse_operation
@@ -179,20 +179,7 @@ async def _read(
     match prepared.statement:
         case NoStatement():
             return object_of(without_database(prepared.plan, values))
-        case Statement(sql, parameters, cursors):
+        case Statement() as statement:
             named = bound_values(principal, now, gateway.constants, values)
-            bound = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
-            _check_lists(gateway.settings, bound)
-            row = await gateway.database.fetch(principal.role, sql, bound)
-            for seen, cursor in zip(row["cursors"] if cursors else (), cursors, strict=True):
-                if not seen:
-                    raise fault(Code.BAD_CURSOR, "the cursor's entry is gone", cursor.location)
-            body: bytes = row["body"]
-            return body
-
-
-def _check_lists(settings: Settings, bound: list[object]) -> None:
-    listed = sum(len(value) for value in bound if isinstance(value, list))
-    if listed > settings.listed_limit:
-        message = f"the conditions list more than {settings.listed_limit} values"
-        raise fault(Code.TOO_COMPLEX, message, cost=listed)
+            bound = statement.values(named, variables, gateway.settings)
+            return statement.body(await gateway.database.fetch(principal.role, statement.sql, bound))
