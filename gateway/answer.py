@@ -20,7 +20,7 @@ from .plan import Plan, plan
 from .plan.values import MutationRoot
 from .policy import Policy
 from .principal import Principal, Principals
-from .response import Tail, answered, object_of, problem_of, tail_of
+from .response import Tail, answered, object_of, problem_of, rejected, tail_of
 from .statements import NoStatement, Statement, compile_plan
 from .statements.bound import bound_values
 from .writes import Asked, Refused, Tools, Write, gate, perform
@@ -97,13 +97,13 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
     operation = _operation(gateway, request)
     variables = coerce(operation, request.variables, gateway.model.graphql)
     prepared = _prepare(gateway, operation, variables, principal, grants)
-    if request.reject_on_refusal and prepared.tail.rejection is not None:
-        return Answer(prepared.tail.rejection, 403)
     if operation.is_mutation:
         asked = Asked(
             operation, variables, prepared.plan, prepared.payloads, principal, grants, now, gateway.constants
         )
-        return Answer(answered(await _change(gateway, request, asked), prepared.tail))
+        return await _change(gateway, request, asked, prepared.tail)
+    if request.reject_on_refusal and prepared.tail.rejection is not None:
+        return Answer(prepared.tail.rejection, 403)
     values = local_values(gateway.local, prepared.plan, operation, variables, principal, grants)
     data = await _read(gateway, prepared, principal, now, variables, values)
     return Answer(answered(data, prepared.tail))
@@ -154,18 +154,21 @@ def _payloads(made: Plan) -> Mapping[str, Statement | NoStatement]:
     return {root.key: compile_plan(root.payload) for root in made.roots if isinstance(root, MutationRoot)}
 
 
-async def _change(gateway: Gateway, request: Request, asked: Asked) -> bytes:
+async def _change(gateway: Gateway, request: Request, asked: Asked, tail: Tail) -> Answer:
     if not request.may_change:
         raise HttpError(Code.BAD_REQUEST, "a mutation is sent by POST", 405)
+    rejects = request.reject_on_refusal
     found: tuple[Write, ...] | Refused | bytes
-    found = gate(asked.plan, asked.variables, asked.grants, gateway.model.graphql)
+    found = gate(asked.plan, asked.variables, asked.grants, gateway.model.graphql, rejects=rejects)
     if isinstance(found, tuple):
         found = await perform(asked, found, gateway.database, gateway.tools)
     match found:
+        case Refused(refusals) if rejects:
+            return Answer(rejected(refusals), 403)
         case Refused(refusals):
             raise RequestError(*(problem_of(refusal) for refusal in refusals), status=403)
         case body:
-            return body
+            return Answer(answered(body, tail))
 
 
 async def _read(
