@@ -21,7 +21,7 @@ from .plan import Plan, plan
 from .plan.values import EventRoot, MutationRoot
 from .policy import Policy
 from .principal import Principal, Principals
-from .response import Tail, answered, object_of, problem_of, tail_of
+from .response import Tail, answered, object_of, problem_of, rejected, tail_of
 from .statements import NoStatement, Statement, compile_plan
 from .statements.bound import bound_values
 from .writes import Asked, Refused, Tools, Write, gate, perform
@@ -114,13 +114,13 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
         raise HttpError(Code.BAD_REQUEST, message)
     variables = coerce(operation, request.variables, gateway.model.graphql)
     prepared = _prepare(gateway, operation, variables, principal, grants)
-    if request.reject_on_refusal and prepared.tail.rejection is not None:
-        return Answer(prepared.tail.rejection, 403)
     if operation.is_mutation:
         asked = Asked(
             operation, variables, prepared.plan, prepared.payloads, principal, grants, now, gateway.constants
         )
-        return Answer(answered(await _change(gateway, request, asked), prepared.tail))
+        return await _change(gateway, request, asked, prepared.tail)
+    if request.reject_on_refusal and prepared.tail.rejection is not None:
+        return Answer(prepared.tail.rejection, 403)
     values = local_values(gateway.local, prepared.plan, operation, variables, principal, grants)
     data = await _read(gateway, prepared, principal, now, variables, values)
     return Answer(answered(data, prepared.tail))
@@ -218,18 +218,21 @@ def _payloads(made: Plan) -> Mapping[str, Statement | NoStatement]:
     return {root.key: compile_plan(root.payload) for root in made.roots if isinstance(root, MutationRoot)}
 
 
-async def _change(gateway: Gateway, request: Request, asked: Asked) -> bytes:
+async def _change(gateway: Gateway, request: Request, asked: Asked, tail: Tail) -> Answer:
     if not request.may_change:
         raise HttpError(Code.BAD_REQUEST, "a mutation is sent by POST", 405)
+    rejects = request.reject_on_refusal
     found: tuple[Write, ...] | Refused | bytes
-    found = gate(asked.plan, asked.variables, asked.grants, gateway.model.graphql)
+    found = gate(asked.plan, asked.variables, asked.grants, gateway.model.graphql, rejects=rejects)
     if isinstance(found, tuple):
         found = await perform(asked, found, gateway.database, gateway.tools)
     match found:
+        case Refused(refusals) if rejects:
+            return Answer(rejected(refusals), 403)
         case Refused(refusals):
             raise RequestError(*(problem_of(refusal) for refusal in refusals), status=403)
         case body:
-            return body
+            return Answer(answered(body, tail))
 
 
 async def _read(
@@ -244,20 +247,7 @@ async def _read(
     match prepared.statement:
         case NoStatement():
             return object_of(without_database(prepared.plan, values))
-        case Statement(sql, parameters, cursors):
+        case Statement() as statement:
             named = bound_values(principal, now, gateway.constants, values) | {"event_row": event_row}
-            bound = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
-            _check_lists(gateway.settings, bound)
-            row = await gateway.database.fetch(principal.role, sql, bound)
-            for seen, cursor in zip(row["cursors"] if cursors else (), cursors, strict=True):
-                if not seen:
-                    raise fault(Code.BAD_CURSOR, "the cursor's entry is gone", cursor.location)
-            body: bytes = row["body"]
-            return body
-
-
-def _check_lists(settings: Settings, bound: list[object]) -> None:
-    listed = sum(len(value) for value in bound if isinstance(value, list))
-    if listed > settings.listed_limit:
-        message = f"the conditions list more than {settings.listed_limit} values"
-        raise fault(Code.TOO_COMPLEX, message, cost=listed)
+            bound = statement.values(named, variables, gateway.settings)
+            return statement.body(await gateway.database.fetch(principal.role, statement.sql, bound))

@@ -30,8 +30,12 @@ def tail_of(plan: Plan) -> Tail:
         parts += b',"errors":' + orjson.dumps(errors)
     if plan.withheld:
         parts += b',"extensions":' + orjson.dumps({"withheld": list(plan.withheld)})
-    rejection = orjson.dumps({"errors": errors}) if errors else None
-    return Tail(parts + b"}", rejection)
+    return Tail(parts + b"}", rejected(plan.refusals) if errors else None)
+
+
+def rejected(refusals: Iterable[Refusal]) -> bytes:
+    """The body of an answer that its caller wants whole or not at all (`On-Forbidden: reject`)."""
+    return orjson.dumps({"errors": [_refusal(refusal) for refusal in refusals]})
 
 
 def answered(data: bytes, tail: Tail) -> bytes:

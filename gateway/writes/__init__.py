@@ -118,13 +118,11 @@ async def _payload(
                 if isinstance(part, Constant)
             }
             return object_of({part.key: (local | constants)[part.key] for part in root.payload.roots})
-        case Statement(sql, parameters, _):
+        case Statement() as statement:
             fields = (*root.mutation.entities, *root.mutation.lists)
             made = {made_key(name): outcome.made.get(name) for name in fields}
             made |= {made_key(name): made[made_key(name)] or [] for name in root.mutation.lists}
             variables = {**asked.variables, **made}
             named = bound_values(outcome.became or asked.principal, asked.now, asked.constants, local)
-            values = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
-            row = await transaction.row(sql, values)
-            body: bytes = row["body"]
-            return body
+            bound = statement.values(named, variables, tools.settings)
+            return statement.body(await transaction.row(statement.sql, bound))
