@@ -91,7 +91,7 @@ def serve(
     """Serve the database of GATEWAY_DATABASE_URL."""
     import uvicorn
 
-    from .app import create_gateway
+    from .app import LONGEST_STOP_SECONDS, create_gateway
     from .migrate import current_is_head
 
     settings = Settings.read()
@@ -104,6 +104,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        ws_max_size=settings.body_limit_bytes,
+        timeout_graceful_shutdown=LONGEST_STOP_SECONDS,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -5,7 +5,7 @@ Bodies are a function of operation, grants and data alone; the request id is in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -65,13 +65,13 @@ def problem_of(refusal: Refusal) -> Problem:
 
 
 def _refusal(refusal: Refusal) -> dict[str, object]:
-    path = {"path": list(refusal.path)} if refusal.path else {}
-    return _problem(problem_of(refusal)) | path
+    return _problem(problem_of(refusal), refusal.path)
 
 
-def _problem(problem: Problem) -> dict[str, object]:
+def _problem(problem: Problem, path: Sequence[str] = ()) -> dict[str, object]:
     extensions = {"code": problem.code, **problem.extensions}
-    return {"message": problem.message, "extensions": extensions} | _locations(problem.location)
+    found: dict[str, object] = {"message": problem.message, "extensions": extensions}
+    return found | ({"path": list(path)} if path else {}) | _locations(problem.location)
 
 
 def _locations(location: Location | None) -> dict[str, object]:

@@ -32,7 +32,7 @@ HOMES = {
     "casbin": ("gateway/policy.py",),
     "jwt": ("gateway/principal.py",),
     "aiosmtplib": ("gateway/mail/smtp.py",),
-    "starlette": ("gateway/app.py",),
+    "starlette": ("gateway/app.py", "gateway/live/events.py", "gateway/live/sockets.py"),
     "email_validator": ("schema/formats.py",),
     "phonenumbers": ("schema/formats.py",),
     "stdnum": ("schema/formats.py",),

@@ -132,13 +132,13 @@ async def update_customer(work: Work) -> Outcome:
     country = work.input.get("countryCode") or await _country(work, key)
     values = checked(work.input, PROFILE, "Customer", str(country), mistakes)
     mistakes.check()
-    await work.change("Customer", key, values | work.activity())
-    return Outcome({"customer": key})
+    return await work.change_alone("Customer", key, values | work.activity())
 
 
 async def _country(work: Work, key: uuid.UUID) -> str:
     """The country by which a postal code or a telephone number is read, where none is given."""
-    if not work.input.keys() & {"postalCode", "phone"}:
+    national = not str(work.input.get("phone") or "+").lstrip().startswith("+")
+    if not national and work.input.get("postalCode") is None:
         return COUNTRY
     row = await work.find("Customer", key, ("country_code",), tuple(work.write.guards))
     return row["country_code"] or COUNTRY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import access, customers, orders
+from . import access, carriers, customers, deliveries, events, orders, returns
 from .work import Handler
 
 HANDLERS: Mapping[str, Handler] = {
@@ -16,4 +16,11 @@ HANDLERS: Mapping[str, Handler] = {
     "cancelOrder": orders.cancel_order,
     "updateOrder": orders.update_order,
     "addOrderNote": orders.add_order_note,
+    "createDelivery": deliveries.create_delivery,
+    "updateDelivery": deliveries.update_delivery,
+    "updateDeliveryAddress": deliveries.update_delivery_address,
+    "reportDeliveryEvent": events.report_delivery_event,
+    "requestReturn": returns.request_return,
+    "updateReturn": returns.update_return,
+    "updateCarrier": carriers.update_carrier,
 }
