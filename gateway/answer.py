@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from schema.model import Model
 
 from .cache import Cache
 from .config import Settings
 from .database import Database
-from .errors import Code, HttpError, RequestError
+from .errors import Code, HttpError, RequestError, fault
 from .grants import Grants
 from .local import Local, local_values, without_database
 from .operation import Operation, coerce, parse_operation
 from .plan import Plan, plan
-from .plan.values import MutationRoot
+from .plan.values import EventRoot, MutationRoot
 from .policy import Policy
 from .principal import Principal, Principals
 from .response import Tail, answered, object_of, problem_of, rejected, tail_of
@@ -48,6 +49,19 @@ class Answer:
 
     body: bytes
     status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a subscription waits for: changes of the rows that `argument` finds by this key."""
+
+    argument: str
+    key: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """An event of a row that the caller does not see (any more): nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +109,9 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
     principal = await gateway.principals.identify(request.authorization, request.act_as, now)
     grants = _grants(gateway, principal, request.purpose)
     operation = _operation(gateway, request)
+    if operation.is_subscription:
+        message = "a subscription is asked over a WebSocket, or with `Accept: text/event-stream`"
+        raise HttpError(Code.BAD_REQUEST, message)
     variables = coerce(operation, request.variables, gateway.model.graphql)
     prepared = _prepare(gateway, operation, variables, principal, grants)
     if operation.is_mutation:
@@ -107,6 +124,53 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
     values = local_values(gateway.local, prepared.plan, operation, variables, principal, grants)
     data = await _read(gateway, prepared, principal, now, variables, values)
     return Answer(answered(data, prepared.tail))
+
+
+def is_subscription(gateway: Gateway, request: Request) -> bool:
+    """Whether a request asks for a subscription; raises `RequestError` where it is no valid operation."""
+    return _operation(gateway, request).is_subscription
+
+
+def watched(gateway: Gateway, request: Request, principal: Principal) -> Watched | Answer:
+    """What a subscription waits for, or the answer that refuses it; raises `RequestError`."""
+    prepared, variables = _judged(gateway, request, principal)
+    match prepared.plan.roots:
+        case (EventRoot(argument=argument, operand=operand),) if not _is_rejected(request, prepared):
+            key = operand.read(variables)
+            assert isinstance(key, UUID)  # noqa: S101  # the operand's reading makes it one
+            return Watched(argument, key)
+        case ():
+            raise fault(Code.VALIDATION_FAILED, "a subscription asks for one field")
+        case _:
+            return Answer(prepared.tail.rejection or b"", 403)
+
+
+async def answer_event(
+    gateway: Gateway, request: Request, principal: Principal, row: UUID
+) -> Answer | Unseen:
+    """A subscription's answer to a change of a row, gated anew; raises `RequestError`."""
+    prepared, variables = _judged(gateway, request, principal)
+    if prepared.tail.rejection is not None and (
+        _is_rejected(request, prepared) or not isinstance(prepared.plan.roots[0], EventRoot)
+    ):
+        return Answer(prepared.tail.rejection, 403)
+    data = await _read(gateway, prepared, principal, gateway.clock(), variables, {}, row)
+    if data == object_of({prepared.plan.roots[0].key: b"null"}):
+        return Unseen()
+    return Answer(answered(data, prepared.tail))
+
+
+def _judged(
+    gateway: Gateway, request: Request, principal: Principal
+) -> tuple[Prepared, Mapping[str, object]]:
+    grants = _grants(gateway, principal, request.purpose)
+    operation = _operation(gateway, request)
+    variables = coerce(operation, request.variables, gateway.model.graphql)
+    return _prepare(gateway, operation, variables, principal, grants), variables
+
+
+def _is_rejected(request: Request, prepared: Prepared) -> bool:
+    return request.reject_on_refusal and prepared.tail.rejection is not None
 
 
 def _grants(gateway: Gateway, principal: Principal, purpose: str | None) -> Grants:
@@ -178,11 +242,12 @@ async def _read(
     now: datetime,
     variables: Mapping[str, object],
     values: Mapping[str, bytes],
+    event_row: UUID | None = None,
 ) -> bytes:
     match prepared.statement:
         case NoStatement():
             return object_of(without_database(prepared.plan, values))
         case Statement() as statement:
-            named = bound_values(principal, now, gateway.constants, values)
+            named = bound_values(principal, now, gateway.constants, values) | {"event_row": event_row}
             bound = statement.values(named, variables, gateway.settings)
             return statement.body(await gateway.database.fetch(principal.role, statement.sql, bound))

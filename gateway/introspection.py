@@ -135,6 +135,8 @@ class _Filter:
                 return _with_fields(node, [self._root(field) for field in node.fields or ()])
             case ObjectTypeDefinitionNode() if node.name.value == "Mutation":
                 return _with_fields(node, [self._mutation(field) for field in node.fields or ()])
+            case ObjectTypeDefinitionNode() if node.name.value == "Subscription":
+                return _with_fields(node, [self._subscription(field) for field in node.fields or ()])
             case ObjectTypeDefinitionNode() if entity := self._model.entities.get(node.name.value):
                 if not self._shows(entity):
                     return None
@@ -176,6 +178,19 @@ class _Filter:
 
     def _sets(self, coordinate: str, use: Use) -> bool:
         return self._any(lambda grants: grants.writing(coordinate, use))
+
+    def _subscription(self, node: FieldDefinitionNode) -> FieldDefinitionNode | None:
+        name = node.name.value
+        watch = self._model.subscriptions[name]
+        entity = self._model.entities[watch.target]
+        if not self._sees(entity) or not self._executes(f"Subscription.{name}"):
+            return None
+        found = [
+            argument
+            for argument in node.arguments or ()
+            if self._opens(entity, watch.arguments[argument.name.value][0], "Where")
+        ]
+        return _copy(node, arguments=tuple(found)) if found else None
 
     def _compares(self, coordinate: str) -> bool:
         return self._any_answered(lambda grants: grants.comparison(coordinate))
@@ -275,7 +290,7 @@ def _copy(node: Any, **changed: object) -> Any:
 
 def _reachable(kept: Mapping[str, Any]) -> frozenset[str]:
     found: set[str] = set()
-    waiting = ["Query", "Mutation"]
+    waiting = ["Query", "Mutation", "Subscription"]
     while waiting:
         name = waiting.pop()
         node = kept.get(name)

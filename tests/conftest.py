@@ -14,7 +14,20 @@ import asyncpg
 import pytest
 
 from gateway.demo.embedded import running
+from tests.live import Served, served
 from tests.world import World, make_world
+
+WORKERS = 2
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For `-n auto`: each worker has a server and a world of its own, and takes whole files.
+
+    One process runs what is named by file or test, as there is too little to share, and what takes slow
+    tests in, which start servers and measure times.
+    """
+    shares = config.option.markexpr == "not slow" and all(Path(arg).is_dir() for arg in config.args)
+    return WORKERS if shares else 0
 
 
 @contextmanager
@@ -83,3 +96,12 @@ def writable(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with ExitStack() as stack:
         url = stack.enter_context(new_database(server_url))
         yield stack.enter_context(make_world(url, tmp_path_factory.mktemp("keys")))
+
+
+@pytest.fixture(scope="session")
+def live(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A register of its own, that tests may change, behind a real server on loopback."""
+    with ExitStack() as stack:
+        url = stack.enter_context(new_database(server_url))
+        world = stack.enter_context(make_world(url, tmp_path_factory.mktemp("live")))
+        yield stack.enter_context(served(world))

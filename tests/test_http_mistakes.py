@@ -103,7 +103,7 @@ def test_a_document_that_does_not_parse_is_a_syntax_error_with_its_place(world: 
         ("{ viewer @skip(if: true) @skip(if: true) { role } }", "@skip"),
         ("{ a: viewer { role } a: privacyNotice { version } }", "a: viewer"),
         ("mutation { viewer { role } }", "viewer"),
-        ("subscription { viewer { role } }", "subscription"),
+        ("subscription { viewer { role } }", "viewer"),
         ("type Query { viewer: String }", "type"),
         ("{ viewer { role } } query Q { viewer { role } }", "{ viewer"),
         ("{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }", "__schema"),

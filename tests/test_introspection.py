@@ -115,6 +115,20 @@ def test_the_roots_shown_are_those_whose_type_is_granted(world: World, name: str
     assert found >= ALWAYS
 
 
+@pytest.mark.parametrize("name", ASKERS)
+def test_a_role_is_shown_the_subscription_it_may_call_with_the_keys_it_may_watch_by(
+    world: World, name: str
+) -> None:
+    field = getattr(shown(world, name).subscription_type, "fields", {}).get("deliveryUpdated")
+    rights = rights_of(world.askers[name].role)
+    called = world.askers[name].role in ("customer", "support", "register_admin", "warehouse", "carrier")
+    assert (field is not None) == called
+    if field is not None:
+        by_order = any(right.may_filter_through("Delivery", "order", "Order") for right in rights)
+        assert set(field.args) == ({"orderId", "deliveryId"} if by_order else {"deliveryId"})
+        assert by_order == (name not in ("carrier", "carrier-2"))
+
+
 NOT_THEIRS = ("internalNote", "unsubscribeUrl", "inspectionNote", "updateCarrier")
 STRANGE = (*NOT_THEIRS, "refundIban", "billingName", "ConsentEvent", "GuestInput", "password")
 HIDDEN = {

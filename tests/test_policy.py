@@ -249,10 +249,8 @@ def _differs(grants: Grants, rights: Rights) -> bool:
                 rights.may_filter(name, field.name, {"eq"}),
             ):
                 return True
-    return any(
-        isinstance(grants.execution(coordinate), Rows) != bool(rights.rules(coordinate, "X"))
-        for coordinate in OPERATIONS
-    )
+    executed = [name for name in MODEL.coordinates() if name.partition(".")[0] not in MODEL.entities]
+    return any(isinstance(grants.execution(name), Rows) != bool(rights.rules(name, "X")) for name in executed)
 
 
 def _rules(access: Rows | Refused) -> set[str]:

@@ -81,6 +81,8 @@ class World:
         given = {**self.askers[name].headers, **(headers or {})}
         if purpose is not None:
             given["Processing-Purpose"] = purpose
+        if document.lstrip().startswith("mutation"):
+            self._rows = None
         return self.client.post("/graphql", json=body, headers=given)
 
     def ask(

@@ -77,7 +77,8 @@ async def _all(asked: Asked, writes: tuple[Write, ...], transaction: Transaction
 
 async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tools) -> bytes:
     bound = bound_values(asked.principal, asked.now, asked.constants, {})
-    work = Work(write, asked.principal, asked.grants, asked.now, transaction, bound, tools)
+    quiet = _quiet(asked, write.root, tools) if len(asked.plan.roots) == 1 else None
+    work = Work(write, asked.principal, asked.grants, asked.now, transaction, bound, tools, quiet)
     handler = HANDLERS[write.root.mutation.name]
     said: dict[str, Any] = {"userErrors": []}
     try:
@@ -87,7 +88,16 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
     except Rejected as rejected:
         outcome = Outcome(rejected.shown)
         said["userErrors"] = [mistake.shown() for mistake in rejected.mistakes]
+    if outcome.body is not None:
+        return outcome.body
     return await _payload(asked, write.root, outcome, {**outcome.extras, **said}, transaction, tools)
+
+
+def _quiet(asked: Asked, root: MutationRoot, tools: Tools) -> Mapping[str, object]:
+    """What a payload says beside its entities where there is nothing to mend, as a statement binds it."""
+    selections = Selections(asked.operation, asked.variables)
+    parts = local_parts(root, selections, tools.model.graphql.type_map, {"userErrors": []})
+    return {f"local_{key}": part.decode() for key, part in parts.items()}
 
 
 async def _payload(

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import customers
+from . import access, carriers, customers, deliveries, events, orders, returns
 from .work import Handler
 
 HANDLERS: Mapping[str, Handler] = {
     "registerCustomer": customers.register_customer,
     "updateCustomer": customers.update_customer,
     "setMarketingConsent": customers.set_marketing_consent,
+    "placeOrder": orders.place_order,
+    "requestOrderAccess": access.request_order_access,
+    "cancelOrder": orders.cancel_order,
+    "updateOrder": orders.update_order,
+    "addOrderNote": orders.add_order_note,
+    "createDelivery": deliveries.create_delivery,
+    "updateDelivery": deliveries.update_delivery,
+    "updateDeliveryAddress": deliveries.update_delivery_address,
+    "reportDeliveryEvent": events.report_delivery_event,
+    "requestReturn": returns.request_return,
+    "updateReturn": returns.update_return,
+    "updateCarrier": carriers.update_carrier,
 }

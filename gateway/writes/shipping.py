@@ -1,0 +1,86 @@
+"""What deliveries mean for their order: it is SHIPPED with the first pick-up, DELIVERED with the last.
+
+These steps are the gateway's own: nobody is granted them, and who reports on a parcel sees no order. So they
+have statements of their own, without the caller's rules, for orders of deliveries the caller may change.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Uuid, bindparam, exists, func, literal_column, select, update
+from sqlmodel import SQLModel
+
+from schema.states import DeliveryStatus as D
+from schema.states import OrderStatus as O
+
+from ..row_rules import row_of
+from ..statements.bound import compiled
+from .rows import Sql
+from .work import Work
+
+
+async def lock_orders(work: Work, orders: Collection[uuid.UUID]) -> None:
+    """Locks orders, in the order of their ids, before anything that belongs to them.
+
+    INVARIANT: who changes a delivery's status or what comes back of an order holds the order's row first.
+    """
+    await work.rows(_locked(), keys=list(orders))
+
+
+async def follow_deliveries(work: Work, orders: Collection[uuid.UUID]) -> None:
+    """Takes locked orders on to SHIPPED and DELIVERED where their deliveries say so."""
+    if orders:
+        await work.rows(_shipped(), keys=list(orders))
+        await work.rows(_delivered(), keys=list(orders))
+
+
+@lru_cache(maxsize=1)
+def _locked() -> Sql:
+    order = row_of("orders", 1)
+    query = select(order.c.id).where(order.c.id == _any_key()).order_by(order.c.id)
+    return Sql(*compiled(query.with_for_update(of=order, key_share=True)))
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Sql:
+    delivery = row_of("delivery", 1)
+    taken_over = _some(
+        delivery, delivery.c.handed_over_at.is_not(None), delivery.c.status != _text(D.CANCELLED)
+    )
+    return _step(O.PICKING, O.SHIPPED, taken_over)
+
+
+@lru_cache(maxsize=1)
+def _delivered() -> Sql:
+    delivery = row_of("delivery", 1)
+    waiting = _some(delivery, delivery.c.status.not_in([_text(D.DELIVERED), _text(D.CANCELLED)]))
+    arrived = _some(delivery, delivery.c.status == _text(D.DELIVERED))
+    return _step(O.SHIPPED, O.DELIVERED, arrived, ~waiting)
+
+
+def _some(delivery: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    orders = SQLModel.metadata.tables["orders"]
+    found: Any = select(literal_column("1")).where(delivery.c.order_id == orders.c.id, *conditions)
+    return exists(found.correlate(orders))
+
+
+def _step(before: O, after: O, *conditions: ColumnElement[bool]) -> Sql:
+    orders = SQLModel.metadata.tables["orders"]
+    query = (
+        update(orders)
+        .where(orders.c.id == _any_key(), orders.c.status == _text(before), *conditions)
+        .values(status=_text(after), version=orders.c.version + literal_column("1"))
+    )
+    return Sql(*compiled(query))
+
+
+def _any_key() -> Any:
+    return func.any(bindparam("keys", type_=ARRAY(Uuid())))
+
+
+def _text(state: D | O) -> ColumnElement[str]:
+    return literal_column(f"'{state.value}'")
