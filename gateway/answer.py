@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from schema.model import Model
 
@@ -17,10 +18,10 @@ from .grants import Grants
 from .local import Local, local_values, without_database
 from .operation import Operation, coerce, parse_operation
 from .plan import Plan, plan
-from .plan.values import MutationRoot
+from .plan.values import EventRoot, MutationRoot
 from .policy import Policy
 from .principal import Principal, Principals
-from .response import Tail, answered, object_of, problem_of, tail_of
+from .response import Tail, answered, object_of, problem_of, rejected, tail_of
 from .statements import NoStatement, Statement, compile_plan
 from .statements.bound import bound_values
 from .writes import Asked, Refused, Tools, Write, gate, perform
@@ -48,6 +49,19 @@ class Answer:
 
     body: bytes
     status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What a subscription waits for: changes of the rows that `argument` finds by this key."""
+
+    argument: str
+    key: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """An event of a row that the caller does not see (any more): nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,18 +109,68 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
     principal = await gateway.principals.identify(request.authorization, request.act_as, now)
     grants = _grants(gateway, principal, request.purpose)
     operation = _operation(gateway, request)
+    if operation.is_subscription:
+        message = "a subscription is asked over a WebSocket, or with `Accept: text/event-stream`"
+        raise HttpError(Code.BAD_REQUEST, message)
     variables = coerce(operation, request.variables, gateway.model.graphql)
     prepared = _prepare(gateway, operation, variables, principal, grants)
-    if request.reject_on_refusal and prepared.tail.rejection is not None:
-        return Answer(prepared.tail.rejection, 403)
     if operation.is_mutation:
         asked = Asked(
             operation, variables, prepared.plan, prepared.payloads, principal, grants, now, gateway.constants
         )
-        return Answer(answered(await _change(gateway, request, asked), prepared.tail))
+        return await _change(gateway, request, asked, prepared.tail)
+    if request.reject_on_refusal and prepared.tail.rejection is not None:
+        return Answer(prepared.tail.rejection, 403)
     values = local_values(gateway.local, prepared.plan, operation, variables, principal, grants)
     data = await _read(gateway, prepared, principal, now, variables, values)
     return Answer(answered(data, prepared.tail))
+
+
+def is_subscription(gateway: Gateway, request: Request) -> bool:
+    """Whether a request asks for a subscription; raises `RequestError` where it is no valid operation."""
+    return _operation(gateway, request).is_subscription
+
+
+def watched(gateway: Gateway, request: Request, principal: Principal) -> Watched | Answer:
+    """What a subscription waits for, or the answer that refuses it; raises `RequestError`."""
+    prepared, variables = _judged(gateway, request, principal)
+    match prepared.plan.roots:
+        case (EventRoot(argument=argument, operand=operand),) if not _is_rejected(request, prepared):
+            key = operand.read(variables)
+            assert isinstance(key, UUID)  # noqa: S101  # the operand's reading makes it one
+            return Watched(argument, key)
+        case ():
+            raise fault(Code.VALIDATION_FAILED, "a subscription asks for one field")
+        case _:
+            return Answer(prepared.tail.rejection or b"", 403)
+
+
+async def answer_event(
+    gateway: Gateway, request: Request, principal: Principal, row: UUID
+) -> Answer | Unseen:
+    """A subscription's answer to a change of a row, gated anew; raises `RequestError`."""
+    prepared, variables = _judged(gateway, request, principal)
+    if prepared.tail.rejection is not None and (
+        _is_rejected(request, prepared) or not isinstance(prepared.plan.roots[0], EventRoot)
+    ):
+        return Answer(prepared.tail.rejection, 403)
+    data = await _read(gateway, prepared, principal, gateway.clock(), variables, {}, row)
+    if data == object_of({prepared.plan.roots[0].key: b"null"}):
+        return Unseen()
+    return Answer(answered(data, prepared.tail))
+
+
+def _judged(
+    gateway: Gateway, request: Request, principal: Principal
+) -> tuple[Prepared, Mapping[str, object]]:
+    grants = _grants(gateway, principal, request.purpose)
+    operation = _operation(gateway, request)
+    variables = coerce(operation, request.variables, gateway.model.graphql)
+    return _prepare(gateway, operation, variables, principal, grants), variables
+
+
+def _is_rejected(request: Request, prepared: Prepared) -> bool:
+    return request.reject_on_refusal and prepared.tail.rejection is not None
 
 
 def _grants(gateway: Gateway, principal: Principal, purpose: str | None) -> Grants:
@@ -143,7 +207,7 @@ def _prepare(
     )
     found = gateway.plans.get(key)
     if found is None:
-        became = gateway.policy.grants("customer", None) if principal.role == "anonymous" else None
+        became = gateway.policy.became(principal.role)
         made = plan(operation, variables, grants, principal.scope, gateway.model, gateway.settings, became)
         statement = NoStatement() if operation.is_mutation else compile_plan(made)
         found = gateway.plans.put(key, Prepared(made, statement, tail_of(made), _payloads(made)))
@@ -154,18 +218,21 @@ def _payloads(made: Plan) -> Mapping[str, Statement | NoStatement]:
     return {root.key: compile_plan(root.payload) for root in made.roots if isinstance(root, MutationRoot)}
 
 
-async def _change(gateway: Gateway, request: Request, asked: Asked) -> bytes:
+async def _change(gateway: Gateway, request: Request, asked: Asked, tail: Tail) -> Answer:
     if not request.may_change:
         raise HttpError(Code.BAD_REQUEST, "a mutation is sent by POST", 405)
+    rejects = request.reject_on_refusal
     found: tuple[Write, ...] | Refused | bytes
-    found = gate(asked.plan, asked.variables, asked.grants, gateway.model.graphql)
+    found = gate(asked.plan, asked.variables, asked.grants, gateway.model.graphql, rejects=rejects)
     if isinstance(found, tuple):
         found = await perform(asked, found, gateway.database, gateway.tools)
     match found:
+        case Refused(refusals) if rejects:
+            return Answer(rejected(refusals), 403)
         case Refused(refusals):
             raise RequestError(*(problem_of(refusal) for refusal in refusals), status=403)
         case body:
-            return body
+            return Answer(answered(body, tail))
 
 
 async def _read(
@@ -175,24 +242,12 @@ async def _read(
     now: datetime,
     variables: Mapping[str, object],
     values: Mapping[str, bytes],
+    event_row: UUID | None = None,
 ) -> bytes:
     match prepared.statement:
         case NoStatement():
             return object_of(without_database(prepared.plan, values))
-        case Statement(sql, parameters, cursors):
-            named = bound_values(principal, now, gateway.constants, values)
-            bound = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
-            _check_lists(gateway.settings, bound)
-            row = await gateway.database.fetch(principal.role, sql, bound)
-            for seen, cursor in zip(row["cursors"] if cursors else (), cursors, strict=True):
-                if not seen:
-                    raise fault(Code.BAD_CURSOR, "the cursor's entry is gone", cursor.location)
-            body: bytes = row["body"]
-            return body
-
-
-def _check_lists(settings: Settings, bound: list[object]) -> None:
-    listed = sum(len(value) for value in bound if isinstance(value, list))
-    if listed > settings.listed_limit:
-        message = f"the conditions list more than {settings.listed_limit} values"
-        raise fault(Code.TOO_COMPLEX, message, cost=listed)
+        case Statement() as statement:
+            named = bound_values(principal, now, gateway.constants, values) | {"event_row": event_row}
+            bound = statement.values(named, variables, gateway.settings)
+            return statement.body(await gateway.database.fetch(principal.role, statement.sql, bound))

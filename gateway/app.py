@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -15,26 +14,39 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from schema.model import load_model
 
-from .answer import Answer, Clock, Gateway, Request, answer, operation_weight, prepared_weight
+from .answer import (
+    Answer,
+    Clock,
+    Gateway,
+    Request,
+    answer,
+    is_subscription,
+    operation_weight,
+    prepared_weight,
+)
 from .cache import Cache
+from .chores import chores
 from .config import Settings
-from .database import DATABASE_ERRORS, Database, DatabaseTimeout
-from .errors import Code, HttpError, Problem, RequestError, Unauthenticated
+from .database import DATABASE_ERRORS, Database
+from .errors import Code, HttpError, RequestError, Unauthenticated
+from .failures import failure
 from .introspection import SchemaViews
+from .live.connection import Live
+from .live.events import EVENT_STREAM, event_response
+from .live.sockets import serve_socket
 from .local import Local
 from .policy import load_policy
 from .principal import Principals, SigningKey, utc_now
 from .response import failed
 from .writes import Tools
-
-log = logging.getLogger("gateway")
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -43,6 +55,13 @@ DECIDING = {
     "act-as": "Act-As",
     "processing-purpose": "Processing-Purpose",
     "on-forbidden": "On-Forbidden",
+}
+# How long a server that stops waits for consumers that do not take their last message.
+LONGEST_STOP_SECONDS = 5
+MEDIA_TYPES = {
+    **{kind: kind for kind in (GRAPHQL_RESPONSE, JSON, EVENT_STREAM)},
+    "application/*": JSON,
+    "*/*": JSON,
 }
 FIXED_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -91,81 +110,77 @@ def from_environment() -> Starlette:
 def app_of(gateway: Gateway) -> Starlette:
     """The ASGI application of a gateway."""
 
+    live = Live(gateway)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await gateway.database.open()
-        settle_memory()
-        yield
+        async with live.running(), chores(gateway.settings, gateway.database, gateway.clock):
+            settle_memory()
+            yield
         await gateway.database.close()
 
     async def graphql(request: HttpRequest) -> Response:
-        return await _graphql(gateway, request)
+        return await _graphql(live, request)
+
+    async def socket(websocket: WebSocket) -> None:
+        await _socket(live, websocket)
 
     async def schema(request: HttpRequest) -> Response:
         return await _schema(gateway, request)
 
     async def ready(_: HttpRequest) -> Response:
-        return await _ready(gateway)
+        return await _ready(live)
 
     async def health(_: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
 
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[
             Route("/graphql", graphql, methods=["GET", "POST"]),
+            WebSocketRoute("/graphql", socket),
             Route("/schema.graphql", schema),
             Route("/healthz", health),
             Route("/readyz", ready),
         ],
     )
+    app.state.live = live
+    return app
 
 
-async def _ready(gateway: Gateway) -> Response:
-    """Whether the database answers, under which policy, and how the caches fare."""
+async def _ready(live: Live) -> Response:
+    """Whether the database answers and tells of changes, under which policy, and how the caches fare."""
+    gateway = live.gateway
     found = {
         "ready": await gateway.database.is_ready(),
+        "listening": live.broker.is_listening,
         "policy": gateway.policy.version,
         "caches": {"operations": gateway.operations.counters(), "plans": gateway.plans.counters()},
     }
     return Response(orjson.dumps(found), 200 if found["ready"] else 503, media_type=JSON)
 
 
-async def _graphql(gateway: Gateway, request: HttpRequest) -> Response:
-    request_id = secrets.token_hex(16)
+async def _graphql(live: Live, request: HttpRequest) -> Response:
+    gateway, request_id = live.gateway, secrets.token_hex(16)
     media = JSON
     try:
         headers = _headers(request)
-        media = _media_type(headers.get("accept"))
-        found = await answer(gateway, await _read_request(gateway.settings, request, headers))
+        accept = headers.get("accept")
+        media = _media_type(accept)
+        asked = await _read_request(gateway.settings, request, headers)
+        if _wants_events(gateway, asked, media, accept) and request.method != "HEAD":
+            client = request.client
+            fixed = {**FIXED_HEADERS, "x-request-id": request_id}
+            return await event_response(live, asked, client.host if client else "", fixed)
+        found = await answer(gateway, asked)
     except RequestError as error:
         return _respond(Answer(failed(error.problems), _status(error, media)), media, request_id, error)
-    except DatabaseTimeout:
-        problem = Problem(Code.TIMEOUT, "the operation took longer than the caller's role may")
-        return _respond(Answer(failed([problem]), 504), media, request_id)
-    except DATABASE_ERRORS as error:
-        # The error's text may quote values: its type and SQLSTATE say enough.
-        log.error(
-            "database: %s %s request %s", type(error).__name__, getattr(error, "sqlstate", ""), request_id
-        )
-        return _respond(_internal(), media, request_id)
     except ClientDisconnect:
         return Response(status_code=499)
     except Exception as error:  # the edge: whatever it is, its text stays here and nothing is answered
-        log.error("fault: %s at %s request %s", type(error).__name__, _place(error), request_id)
-        return _respond(_internal(), media, request_id)
+        return _respond(failure(error, request_id), media, request_id)
     return _respond(found, media, request_id)
-
-
-def _internal() -> Answer:
-    return Answer(failed([Problem(Code.INTERNAL, "the gateway failed; nothing was given")]), 500)
-
-
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}"
 
 
 def _status(error: RequestError, media: str) -> int:
@@ -175,11 +190,22 @@ def _status(error: RequestError, media: str) -> int:
 
 def _respond(found: Answer, media: str, request_id: str, error: RequestError | None = None) -> Response:
     headers = {**FIXED_HEADERS, "x-request-id": request_id}
+    media = JSON if media == EVENT_STREAM else media
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = f'Bearer error="invalid_token", error_description="{error.reason}"'
     if found.status == 405:
         headers["allow"] = "POST"  # RFC 9110, section 15.5.6
     return Response(found.body, found.status, headers, f"{media}; charset=utf-8")
+
+
+async def _socket(live: Live, websocket: WebSocket) -> None:
+    try:
+        headers = _headers(websocket)
+        _rejects(headers.get("on-forbidden"))
+    except HttpError:
+        await websocket.close()  # before it is accepted: HTTP 403
+    else:
+        await serve_socket(live, websocket, headers)
 
 
 async def _schema(gateway: Gateway, request: HttpRequest) -> Response:
@@ -192,8 +218,8 @@ async def _schema(gateway: Gateway, request: HttpRequest) -> Response:
     except RequestError as error:
         return _respond(Answer(failed(error.problems), error.status), JSON, secrets.token_hex(16), error)
     except DATABASE_ERRORS as error:
-        log.error("database: %s %s", type(error).__name__, getattr(error, "sqlstate", ""))
-        return _respond(_internal(), JSON, secrets.token_hex(16))
+        request_id = secrets.token_hex(16)
+        return _respond(failure(error, request_id), JSON, request_id)
     return PlainTextResponse(gateway.local.views.sdl(principal.role), headers=FIXED_HEADERS)
 
 
@@ -207,13 +233,23 @@ def _media_type(accept: str | None) -> str:
     best, found = 0.0, None
     for part in accept.split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        media = {GRAPHQL_RESPONSE: GRAPHQL_RESPONSE, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(kind)
+        media = MEDIA_TYPES.get(kind)
         quality = _quality(parameters)
         if media is not None and quality > best:
             best, found = quality, media
     if found is None:
-        raise HttpError(Code.BAD_REQUEST, f"`Accept` takes {JSON} or {GRAPHQL_RESPONSE}", 406)
+        wanted = f"`Accept` takes {JSON}, {GRAPHQL_RESPONSE} or {EVENT_STREAM}"
+        raise HttpError(Code.BAD_REQUEST, wanted, 406)
     return found
+
+
+def _wants_events(gateway: Gateway, asked: Request, media: str, accept: str | None) -> bool:
+    """Whether to answer with a stream: where it is preferred, or taken and there is no other way."""
+    if media == EVENT_STREAM or accept is None or EVENT_STREAM not in accept.lower():
+        return media == EVENT_STREAM
+    ranges = [[piece.strip() for piece in part.split(";")] for part in accept.lower().split(",")]
+    taken = any(kind == EVENT_STREAM and _quality(parameters) > 0 for kind, *parameters in ranges)
+    return taken and is_subscription(gateway, asked)
 
 
 def _quality(parameters: list[str]) -> float:
@@ -249,7 +285,7 @@ async def _read_request(settings: Settings, request: HttpRequest, headers: Mappi
     )
 
 
-def _headers(request: HttpRequest) -> dict[str, str]:
+def _headers(request: HTTPConnection) -> dict[str, str]:
     """The headers by name; one that decides something must not be given twice."""
     found: dict[str, str] = {}
     for name, value in request.scope["headers"]:

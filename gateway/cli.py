@@ -1,4 +1,4 @@
-"""The command line: `gateway demo | serve | migrate | token | policy check | schema`."""
+"""The command line: `gateway demo | serve | migrate | token | mail | policy check | schema`."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def serve(
     """Serve the database of GATEWAY_DATABASE_URL."""
     import uvicorn
 
-    from .app import create_gateway
+    from .app import LONGEST_STOP_SECONDS, create_gateway
     from .migrate import current_is_head
 
     settings = Settings.read()
@@ -104,6 +104,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        ws_max_size=settings.body_limit_bytes,
+        timeout_graceful_shutdown=LONGEST_STOP_SECONDS,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -153,6 +155,26 @@ def token(
     typer.echo(
         json.dumps({"role": as_role, "headers": {"Authorization": f"Bearer {made}"}}) if as_json else made
     )
+
+
+@cli.command()
+def mail(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Use the running demo of this data directory.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the mail that waits to be sent, or that could not be; without a mail server all of it waits."""
+    from .issue import demo_place
+    from .mail.listing import as_json as written
+    from .mail.listing import print_mail, waiting_mail
+
+    settings = Settings.read() if data_dir is None else demo_place(data_dir)[0]
+    rows = asyncio.run(waiting_mail(settings))
+    if as_json:
+        typer.echo(written(rows))
+    else:
+        print_mail(rows, Console())
 
 
 @cli.command()

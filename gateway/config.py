@@ -6,10 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schema.formats import mailbox
+
 from .errors import StartError
+from .mail.server import read_server
 from .policy import ROLES, STAFF, default_folder
 
 
@@ -31,7 +34,7 @@ class Settings(BaseSettings):
     principal_cache_seconds: float = Field(
         1.0,
         ge=0,
-        le=2,
+        le=1.5,
         description="how long a designation or partner token is believed without asking again",
     )
     policy_folder: Path = Field(default_factory=default_folder, description="the policy files")
@@ -51,7 +54,7 @@ class Settings(BaseSettings):
     plan_cache_bytes: int = Field(8_000_000, ge=1, description="SQL of the plans kept per worker")
     principal_cache_entries: int = Field(10000, ge=1, description="verified tokens kept per worker")
 
-    body_limit_bytes: int = Field(256 * 1024, ge=1024, description="largest request body")
+    body_limit_bytes: int = Field(256 * 1024, ge=1024, description="largest request body, and message")
     token_limit: int = Field(10_000, ge=100, description="most lexical tokens of a document")
     depth_limit: int = Field(20, ge=3, description="deepest nesting of a document")
     repetition_limit: int = Field(
@@ -71,6 +74,34 @@ class Settings(BaseSettings):
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
     page_limit: int = Field(100, ge=1, description="most entries of a page")
 
+    order_token_days: int = Field(30, ge=1, le=365, description="how long a guest's token for an order holds")
+    order_access_minutes: int = Field(
+        5, ge=0, le=24 * 60, description="how soon a link to the same order is mailed again"
+    )
+
+    smtp_url: SecretStr | None = Field(
+        None, description="the mail server: `smtp://…` or `smtps://…`; without one mail stays in its table"
+    )
+    mail_from: str = Field("no-reply@store.example", description="the address mail is sent from")
+
+    allowed_origins: tuple[str, ...] = Field(
+        (), description="origins of other hosts whose pages may open a socket, as JSON"
+    )
+    live_connection_limit: int = Field(1000, ge=1, description="sockets and event streams of a worker")
+    live_connections_per_principal: int = Field(
+        20, ge=1, description="sockets and event streams of one principal in a worker"
+    )
+    live_operations_per_socket: int = Field(20, ge=1, description="operations under way on one socket")
+    live_pending_limit: int = Field(
+        100, ge=1, description="rows a subscription keeps in mind for a slow consumer"
+    )
+    live_init_timeout_seconds: float = Field(
+        3, gt=0, description="how long a socket waits for `connection_init`"
+    )
+    live_send_timeout_seconds: float = Field(
+        10, gt=0, description="how long a consumer may not take a message"
+    )
+
     window_delivery_days: int = Field(90, ge=0, description="how long a carrier sees an ended delivery")
     window_address_days: int = Field(30, ge=0, description="how long it sees its name and address")
     window_contact_days: int = Field(3, ge=0, description="how long it sees its phone and e-mail")
@@ -80,6 +111,18 @@ class Settings(BaseSettings):
     withdrawal_days: int = Field(
         14, ge=14, description="how long after a delivery one may withdraw; by law at least 14"
     )
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_server(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            read_server(url.get_secret_value())
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        return mailbox(address)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

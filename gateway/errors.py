@@ -3,9 +3,12 @@
 Exception
 ├── StartError            stops a command or the start, in one line for a person
 │   └── PolicyError       a policy file is wrong; the line names file and line
+├── SocketEnd             a WebSocket closes, with a code and a reason
 └── RequestError          the caller's mistake: the operation is refused whole, nothing is read
     └── HttpError         the request is no GraphQL request, or the caller is not known (HTTP 4xx)
-        └── Unauthenticated   the token proves nothing (HTTP 401)
+        ├── Unauthenticated   the token proves nothing (HTTP 401)
+        ├── TooMany           the caller has too much open already (HTTP 429)
+        └── CallerLost        a connection's caller is no longer who opened it: it ends
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ class Code(StrEnum):
     ACT_AS_REQUIRED = "ACT_AS_REQUIRED"
     ACT_AS_FORBIDDEN = "ACT_AS_FORBIDDEN"
     UNKNOWN_PURPOSE = "UNKNOWN_PURPOSE"
+    # live
+    TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
+    TOO_MANY_OPERATIONS = "TOO_MANY_OPERATIONS"
     # operation
     BAD_REQUEST = "BAD_REQUEST"
     SYNTAX_ERROR = "SYNTAX_ERROR"
@@ -47,6 +53,15 @@ class StartError(Exception):
 
 class PolicyError(StartError):
     """A policy file is empty, malformed, incomplete or names something that does not exist."""
+
+
+class SocketEnd(Exception):
+    """Closes a WebSocket with a code (RFC 6455, section 7.4, and `graphql-transport-ws`) and a reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,21 @@ class Unauthenticated(HttpError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(Code.UNAUTHENTICATED, f"the token is not accepted: {reason}", status=401)
+        self.reason = reason
+
+
+class TooMany(HttpError):
+    """HTTP 429: the caller has as much open as it may; when something of it ends there is room."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(code, message, status=429)
+
+
+class CallerLost(HttpError):
+    """The token has expired, or the rights of the connection's caller were revoked; `reason` says which."""
+
+    def __init__(self, code: Code, reason: str) -> None:
+        super().__init__(code, f"the connection ends: {reason}", status=403)
         self.reason = reason
 
 

@@ -30,8 +30,9 @@ from graphql import (
 
 from schema.fields import ToMany, ToOne
 from schema.model import Entity, Model
+from schema.mutation import Input
 
-from .grants import Grants, Refused
+from .grants import Grants, Refused, Use
 from .operation import Operation, variables_of
 from .policy import Policy
 
@@ -90,17 +91,23 @@ class SchemaViews:
 
     def _make(self, role: str | None) -> GraphQLSchema:
         codes: Iterable[str | None] = (None, *self._policy.purposes)
+        grants = [self._policy.grants(role, code) for code in codes]
         return build_ast_schema(
-            _Filter(self._model, [self._policy.grants(role, code) for code in codes]).document(self._document)
+            _Filter(self._model, grants, self._policy.became(role)).document(self._document)
         )
 
 
 class _Filter:
     """Keeps of a schema document what at least one of the grants opens."""
 
-    def __init__(self, model: Model, grants: list[Grants]) -> None:
+    def __init__(self, model: Model, grants: list[Grants], became: Grants | None) -> None:
         self._model = model
         self._grants = grants
+        self._inputs = {of.name: of for root in model.mutations.values() for of in root.inputs()}
+        becoming = [name for name, root in model.mutations.items() if root.becomes is not None]
+        becomes = any(self._executes(f"Mutation.{name}") for name in becoming)
+        # A payload is answered by what its caller became: its types are shown, though no root leads to them.
+        self._answered = [*grants, became] if became is not None and becomes else grants
 
     def document(self, document: DocumentNode) -> DocumentNode:
         """The filtered document: no dangling reference, no empty type, nothing unreachable."""
@@ -115,14 +122,23 @@ class _Filter:
         return DocumentNode(definitions=tuple(node for name, node in kept.items() if name in reachable))
 
     def _any(self, decide: Callable[[Grants], object]) -> bool:
+        """Whether the caller itself may do something, for some purpose."""
         return any(not isinstance(decide(grants), Refused) for grants in self._grants)
+
+    def _any_answered(self, decide: Callable[[Grants], object]) -> bool:
+        """Whether the caller may do something below a root, its payloads included."""
+        return any(not isinstance(decide(grants), Refused) for grants in self._answered)
 
     def _definition(self, node: Any) -> Any | None:
         match node:
             case ObjectTypeDefinitionNode() if node.name.value == "Query":
                 return _with_fields(node, [self._root(field) for field in node.fields or ()])
+            case ObjectTypeDefinitionNode() if node.name.value == "Mutation":
+                return _with_fields(node, [self._mutation(field) for field in node.fields or ()])
+            case ObjectTypeDefinitionNode() if node.name.value == "Subscription":
+                return _with_fields(node, [self._subscription(field) for field in node.fields or ()])
             case ObjectTypeDefinitionNode() if entity := self._model.entities.get(node.name.value):
-                if not self._sees(entity):
+                if not self._shows(entity):
                     return None
                 return _with_fields(node, [self._field(entity, field) for field in node.fields or ()])
             case InputObjectTypeDefinitionNode():
@@ -133,9 +149,15 @@ class _Filter:
     def _sees(self, entity: Entity) -> bool:
         return self._any(lambda grants: grants.type_access(entity.name))
 
+    def _shows(self, entity: Entity) -> bool:
+        return self._any_answered(lambda grants: grants.type_access(entity.name))
+
     def _field(self, entity: Entity, node: FieldDefinitionNode) -> FieldDefinitionNode | None:
         coordinate = entity.fields[node.name.value].coordinate
-        return node if self._any(lambda grants: grants.cell(coordinate)) else None
+        return node if self._any_answered(lambda grants: grants.cell(coordinate)) else None
+
+    def _mutation(self, node: FieldDefinitionNode) -> FieldDefinitionNode | None:
+        return node if self._executes(f"Mutation.{node.name.value}") else None
 
     def _root(self, node: FieldDefinitionNode) -> FieldDefinitionNode | None:
         name = node.name.value
@@ -149,12 +171,47 @@ class _Filter:
                 if self._compares(entity.fields[argument.name.value].coordinate)
             ]
             return _copy(node, arguments=tuple(found)) if found and self._sees(entity) else None
-        return node if self._any(lambda grants: grants.execution(f"Query.{name}")) else None
+        return node if self._executes(f"Query.{name}") else None
+
+    def _executes(self, coordinate: str) -> bool:
+        return self._any(lambda grants: grants.execution(coordinate))
+
+    def _sets(self, coordinate: str, use: Use) -> bool:
+        return self._any(lambda grants: grants.writing(coordinate, use))
+
+    def _subscription(self, node: FieldDefinitionNode) -> FieldDefinitionNode | None:
+        name = node.name.value
+        watch = self._model.subscriptions[name]
+        entity = self._model.entities[watch.target]
+        if not self._sees(entity) or not self._executes(f"Subscription.{name}"):
+            return None
+        found = [
+            argument
+            for argument in node.arguments or ()
+            if self._opens(entity, watch.arguments[argument.name.value][0], "Where")
+        ]
+        return _copy(node, arguments=tuple(found)) if found else None
 
     def _compares(self, coordinate: str) -> bool:
-        return self._any(lambda grants: grants.comparison(coordinate))
+        return self._any_answered(lambda grants: grants.comparison(coordinate))
 
     def _input(self, node: InputObjectTypeDefinitionNode) -> InputObjectTypeDefinitionNode | None:
+        written = self._inputs.get(node.name.value)
+        return self._condition(node) if written is None else self._written(node, written)
+
+    def _written(
+        self, node: InputObjectTypeDefinitionNode, of: Input
+    ) -> InputObjectTypeDefinitionNode | None:
+        """A mutation's input without what the caller may not set; None where it may set nothing of it."""
+        use = Use(of.writes.value)
+        gated = {name: field.coordinate for name, field in of.fields.items() if field.coordinate is not None}
+        refused = {name for name, coordinate in gated.items() if not self._sets(coordinate, use)}
+        if gated and refused == gated.keys():
+            return None
+        kept = [field for field in node.fields or () if field.name.value not in refused]
+        return _copy(node, fields=tuple(kept))  # type: ignore[no-any-return]
+
+    def _condition(self, node: InputObjectTypeDefinitionNode) -> InputObjectTypeDefinitionNode | None:
         name = node.name.value
         for suffix in ("ListWhere", "Where", "OrderBy"):
             entity = self._model.entities.get(name.removesuffix(suffix))
@@ -163,7 +220,7 @@ class _Filter:
         else:
             return node
         if suffix == "ListWhere":
-            return node if self._sees(entity) else None
+            return node if self._shows(entity) else None
         fields = [
             field
             for field in node.fields or ()
@@ -177,9 +234,9 @@ class _Filter:
     def _opens(self, entity: Entity, name: str, suffix: str) -> bool:
         field = entity.fields[name]
         if isinstance(field.source, ToOne | ToMany):
-            return self._any(lambda grants: grants.cell(field.coordinate))
+            return self._any_answered(lambda grants: grants.cell(field.coordinate))
         if suffix == "OrderBy":
-            return self._any(lambda grants: grants.full_comparison(field.coordinate))
+            return self._any_answered(lambda grants: grants.full_comparison(field.coordinate))
         return self._compares(field.coordinate)
 
     @staticmethod
@@ -233,7 +290,7 @@ def _copy(node: Any, **changed: object) -> Any:
 
 def _reachable(kept: Mapping[str, Any]) -> frozenset[str]:
     found: set[str] = set()
-    waiting = ["Query"]
+    waiting = ["Query", "Mutation", "Subscription"]
     while waiting:
         name = waiting.pop()
         node = kept.get(name)

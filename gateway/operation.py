@@ -64,6 +64,16 @@ class Operation:
     takes_texts: frozenset[str]
 
     @property
+    def root_type(self) -> str:
+        """The type its root fields are of: `Query`, `Mutation` or `Subscription`."""
+        return self.definition.operation.value.capitalize()
+
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it watches something."""
+        return self.definition.operation is OperationType.SUBSCRIPTION
+
+    @property
     def is_mutation(self) -> bool:
         """Whether it changes something."""
         return self.definition.operation is OperationType.MUTATION

@@ -28,6 +28,9 @@ from .grants import ANY_PURPOSE, Grants, Line, Use, make_grants
 
 ROLES = ("anonymous", "customer", *(role.value for role in StaffRole), "carrier", "newsletter")
 STAFF = frozenset(role.value for role in StaffRole)
+WRITING = frozenset({Use.CREATE, Use.UPDATE})
+# The rows of an operation, which has none, and those that are only being made.
+EVERY_ROW, NEW_ROW = "every", "new"
 # What an employee without a designation may do.
 UNDESIGNATED = (
     Line("", "Query.privacyNotice", Use.EXECUTE, "every", ANY_PURPOSE),
@@ -71,6 +74,10 @@ class Policy:
     def grants(self, role: str | None, purpose: str | None) -> Grants:
         """The grants of a role for a declared purpose, or for the role's only one; None: no designation."""
         return self._grants[role][self.effective_purpose(role, purpose)]
+
+    def became(self, role: str | None) -> Grants | None:
+        """The grants by which a role is answered about what it has just made, where it becomes another's."""
+        return self.grants("customer", None) if role == "anonymous" else None
 
     def effective_purpose(self, role: str | None, declared: str | None) -> str | None:
         """The declared purpose, else the one the role acts for without saying so, else none."""
@@ -179,12 +186,24 @@ def _check_line(line: Line, place: str, model: Model, purposes: frozenset[str]) 
     if (entity is None) != (line.use is Use.EXECUTE):
         raise PolicyError(f"{place}: `{line.use}` is no use of `{line.coordinate}`")
     if entity is None:
+        if line.rows != EVERY_ROW:
+            raise PolicyError(f"{place}: an operation is executed on `{EVERY_ROW}` row")
         return
-    if not row_rules.speaks_of(line.rows, entity.table.name):
-        raise PolicyError(f"{place}: row rule `{line.rows}` says nothing of `{entity.name}`")
+    _check_rows(line, place, entity.name, entity.table.name)
     field = entity.fields.get(line.coordinate.partition(".")[2])
     if line.use is Use.MASK and getattr(field and field.source, "mask", None) is None:
         raise PolicyError(f"{place}: `{line.coordinate}` has no mask")
+    if line.use in WRITING and field is None:
+        raise PolicyError(f"{place}: `{line.use}` is a use of fields, not of `{line.coordinate}`")
+
+
+def _check_rows(line: Line, place: str, name: str, table: str) -> None:
+    if not row_rules.speaks_of(line.rows, table):
+        raise PolicyError(f"{place}: row rule `{line.rows}` says nothing of `{name}`")
+    if row_rules.is_for_changes(line.rows) and line.use not in WRITING:
+        raise PolicyError(f"{place}: row rule `{line.rows}` speaks of changes, and `{line.use}` is none")
+    if line.rows == NEW_ROW and line.use is not Use.CREATE:
+        raise PolicyError(f"{place}: row rule `{NEW_ROW}` means rows that are made, not `{line.use}`")
 
 
 def _check_complete(lines: Iterable[Line], model: Model) -> None:

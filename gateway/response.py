@@ -5,7 +5,7 @@ Bodies are a function of operation, grants and data alone; the request id is in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -30,8 +30,12 @@ def tail_of(plan: Plan) -> Tail:
         parts += b',"errors":' + orjson.dumps(errors)
     if plan.withheld:
         parts += b',"extensions":' + orjson.dumps({"withheld": list(plan.withheld)})
-    rejection = orjson.dumps({"errors": errors}) if errors else None
-    return Tail(parts + b"}", rejection)
+    return Tail(parts + b"}", rejected(plan.refusals) if errors else None)
+
+
+def rejected(refusals: Iterable[Refusal]) -> bytes:
+    """The body of an answer that its caller wants whole or not at all (`On-Forbidden: reject`)."""
+    return orjson.dumps({"errors": [_refusal(refusal) for refusal in refusals]})
 
 
 def answered(data: bytes, tail: Tail) -> bytes:
@@ -65,13 +69,13 @@ def problem_of(refusal: Refusal) -> Problem:
 
 
 def _refusal(refusal: Refusal) -> dict[str, object]:
-    path = {"path": list(refusal.path)} if refusal.path else {}
-    return _problem(problem_of(refusal)) | path
+    return _problem(problem_of(refusal), refusal.path)
 
 
-def _problem(problem: Problem) -> dict[str, object]:
+def _problem(problem: Problem, path: Sequence[str] = ()) -> dict[str, object]:
     extensions = {"code": problem.code, **problem.extensions}
-    return {"message": problem.message, "extensions": extensions} | _locations(problem.location)
+    found: dict[str, object] = {"message": problem.message, "extensions": extensions}
+    return found | ({"path": list(path)} if path else {}) | _locations(problem.location)
 
 
 def _locations(location: Location | None) -> dict[str, object]:

@@ -298,11 +298,13 @@ _RULES: Mapping[str, Rule] = {
     "assigned_address": Rule("assigned", _until("address"), _DELIVERY),
     "assigned_phone": Rule("assigned", _needed("needs_phone"), _DELIVERY),
     "assigned_email": Rule("assigned", _needed("needs_email"), _DELIVERY),
-    # These three speak of changes alone, which are made only on rows that exist for the caller.
+    # `_OF_CHANGES`: changes are made only on rows that exist for the caller.
     "new": Rule("every", _nothing, _PERSONAL),
     "undispatched": Rule("every", _in_status("PLANNED", "READY"), _DELIVERY),
     "unrefunded": Rule("own", _in_status("REQUESTED", "AWAITING_GOODS", "RECEIVED", "INSPECTED"), _RETURN),
 }
+
+_OF_CHANGES = frozenset({"new", "undispatched", "unrefunded", "assigned_open"})
 
 
 def is_rule(rule: str) -> bool:
@@ -313,6 +315,11 @@ def is_rule(rule: str) -> bool:
 def speaks_of(rule: str, table: str) -> bool:
     """Whether the rule exists and says which rows of this table it means."""
     return rule in _RULES and table in _RULES[rule].tables
+
+
+def is_for_changes(rule: str) -> bool:
+    """Whether the rule speaks of changes alone, so that no line may let somebody see by it."""
+    return rule in _OF_CHANGES
 
 
 def is_within(rule: str, others: frozenset[str]) -> bool:

@@ -66,6 +66,13 @@ def email(text: str) -> str:
     return address.normalized.lower()
 
 
+def mailbox(address: str) -> str:
+    """The e-mail address as a mail server takes it, an international domain in ASCII (RFC 5891)."""
+    local, _, domain = email(address).rpartition("@")
+    found = email_validator.validate_email(f"{local}@{domain}", check_deliverability=False)
+    return found.ascii_email or address
+
+
 def phone(text: str, country: str | None) -> str:
     """The telephone number as E.164, read as one of the country where it has no country code of its own.
 

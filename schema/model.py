@@ -17,7 +17,7 @@ from strawberry.schema.config import StrawberryConfig
 from .connections import Connections
 from .customers import ConsentEvent, Customer
 from .deliveries import Delivery, DeliveryEvent
-from .fields import SOURCE, Kind, Source, ToMany, ToOne, ValueObject, table_of
+from .fields import SOURCE, Kind, Scalar, Source, ToMany, ToOne, ValueObject, table_of
 from .inputs import camel
 from .mutation import Mutation, make_root, read_mutations
 from .orders import Order, OrderLine
@@ -25,6 +25,7 @@ from .partners import Carrier
 from .query import LISTS, LOOKUPS, Query, settle_query
 from .returns import Return, ReturnLine
 from .scalars import SCALARS
+from .subscriptions import WATCHES, Subscription, Watch, settle_subscriptions
 
 ENTITIES: tuple[type, ...] = (
     Customer,
@@ -53,11 +54,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One entity type: its table and its fields by GraphQL name."""
+    """One entity type: its table, its fields by GraphQL name, and the columns of those that are one."""
 
     name: str
     table: Table
     fields: Mapping[str, Field]
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,13 @@ class Model:
     entities: Mapping[str, Entity]
     lookups: Mapping[str, tuple[str, Mapping[str, str]]]
     lists: Mapping[str, str]
+    subscriptions: Mapping[str, Watch]
     mutations: Mapping[str, Mutation]
 
     def coordinates(self) -> frozenset[str]:
         """Every coordinate a policy line may name: entities, their fields, and the gated root fields."""
         gated = {"Query.viewer", "Query.privacyNotice", "Query.node", "Query.nodes"}
+        gated |= {f"Subscription.{name}" for name in self.subscriptions}
         gated |= {f"Mutation.{name}" for name in self.mutations}
         for entity in self.entities.values():
             gated |= {entity.name} | {field.coordinate for field in entity.fields.values()}
@@ -91,9 +95,11 @@ def load_model() -> Model:
     """The model of this package's schema; the same value each time."""
     entities = {_name(declared): declared for declared in ENTITIES}
     settle_query(entities, Connections(entities))
+    settle_subscriptions(entities)
     schema = strawberry.Schema(
         Query,
         make_root(entities),
+        subscription=Subscription,
         types=ENTITIES,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
     )
@@ -108,6 +114,7 @@ def load_model() -> Model:
             for field, lookup in LOOKUPS.items()
         },
         lists=LISTS,
+        subscriptions=WATCHES,
         mutations=read_mutations(),
     )
 
@@ -130,7 +137,18 @@ def _entity(name: str, declared: type, graphql: GraphQLSchema, entities: Mapping
             kind=_kind(source, get_named_type(kinds[shown].type)),
             same_customer=_same_customer(source, table, entities),
         )
-    return Entity(name, table, MappingProxyType(fields))
+    columns = {one.name: column for one in fields.values() if (column := _column(one.source, table))}
+    return Entity(name, table, MappingProxyType(fields), MappingProxyType(columns))
+
+
+def _column(source: Source, table: Table) -> str | None:
+    match source:
+        case Scalar(expression=expression, comparable=True):
+            return str(expression(table).key)
+        case ToOne(key=key):
+            return key
+        case _:
+            return None
 
 
 def _kind(source: Source, graphql_type: Any) -> Kind | None:

@@ -142,6 +142,10 @@ class Rights:
         """Whether `where` may lead through a relation to conditions on another type."""
         return self.may_sort(type_name, field) and self.may_reach(target)
 
+    def may_set(self, coordinate: str, use: str) -> bool:
+        """Whether a field may be set on some row: `use` is `C` or `U`."""
+        return bool(self.rules(coordinate, use))
+
     def refusal(self, may: Callable[[Rights], bool]) -> str | None:
         """None where these rights suffice, else the code of the refusal: would another purpose do?"""
         if may(self):
@@ -204,6 +208,8 @@ class Register:
                 return True
             case "own":
                 return self._is_own(type_name, row)
+            case "new" | "undispatched" | "unrefunded":
+                return self._may_change(rule, type_name, row)
         if self._is_restricted(type_name, row):
             return False
         match rule:
@@ -220,6 +226,16 @@ class Register:
                 return row["id"] == self.asker.carrier_id
             case _:
                 return self._is_assigned(rule, self._delivery(type_name, row))
+
+    def _may_change(self, rule: str, type_name: str, row: Row) -> bool:
+        """Whether a rule that speaks of changes alone holds for the row."""
+        match rule:
+            case "new":
+                return True
+            case "undispatched":
+                return row["status"] in {"PLANNED", "READY"}
+            case _:
+                return self._is_own(type_name, row) and row["status"] not in RETURN_FINAL | {"REFUNDED"}
 
     def consents(self, customer: Row) -> bool:
         """Whether the customer's newest newsletter consent is GIVEN."""
@@ -284,6 +300,8 @@ class Register:
         match rule:
             case "assigned":
                 return True
+            case "assigned_open":
+                return delivery["status"] not in {"DELIVERED", "RETURNED", "LOST"}
             case "assigned_address":
                 return self.now < end_of(delivery) + timedelta(days=30)
             case "assigned_phone":

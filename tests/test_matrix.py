@@ -289,7 +289,7 @@ def test_a_personal_field_is_read_by_exactly_these_roles(world: World, coordinat
 
 
 def test_the_policy_grants_exactly_what_the_matrix_grants(world: World) -> None:
-    uses = {"R": "read", "M": "mask", "F": "filter", "X": "execute"}
+    uses = {"R": "read", "M": "mask", "F": "filter", "C": "create", "U": "update", "X": "execute"}
     coordinates = world.gateway.model.coordinates()
     wanted = {
         (role, coordinate, uses[grant.use], grant.rows or "every", grant.purpose or "any")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -21,17 +22,25 @@ from gateway.local import Local
 from gateway.policy import ROLES, Policy, default_folder, load_policy
 from gateway.principal import Principals
 from gateway.row_rules import is_rule, speaks_of
+from gateway.writes.registry import HANDLERS
 from schema.fields import Scalar, ValueObject
 from schema.model import load_model
-from tests import test_matrix
+from tests import test_matrix, test_matrix_writes
 from tests.naive_rules import PURPOSES, Rights
 from tests.world import World
 
 MODEL = load_model()
+OPERATIONS = sorted(name for name in MODEL.coordinates() if name.startswith(("Query.", "Mutation.")))
+WRITING = {Use.CREATE, Use.UPDATE}
 MUTATIONS_OVER_HTTP = 24
 READ_AS_THE_MATRIX_SAYS = (
     test_matrix.test_each_role_reads_exactly_the_cells_the_matrix_grants_it_on_exactly_its_rows
 )
+
+REFUSED_AS_THE_MATRIX_SAYS = (
+    test_matrix_writes.test_a_change_is_refused_by_exactly_the_coordinates_the_matrix_refuses
+)
+CHANGED_AS_THE_MATRIX_SAYS = test_matrix_writes.test_a_change_that_the_matrix_grants_passes_the_gate
 
 
 @pytest.fixture
@@ -84,6 +93,57 @@ def test_a_spoiled_line_stops_the_load_naming_file_and_line(folder: Path, fault:
     text = str(caught.value)
     assert message in text or "the lines are not sorted" in text
     assert text.startswith(f"{path}:")
+
+
+WRITES: dict[str, tuple[str, str]] = {
+    "rows of changes to read": ("Customer, read, new", "`new` speaks of changes, and `read` is none"),
+    "rows of changes to mask": (
+        "Delivery.recipientPhone, mask, undispatched",
+        "`undispatched` speaks of changes, and `mask` is none",
+    ),
+    "rows of changes to filter by": (
+        "Return.refundIban, filter, unrefunded",
+        "`unrefunded` speaks of changes, and `filter` is none",
+    ),
+    "open rows to read": (
+        "Delivery.trackingCode, read, assigned_open",
+        "`assigned_open` speaks of changes, and `read` is none",
+    ),
+    "a change of a whole type": ("Customer, update, all", "`update` is a use of fields, not of `Customer`"),
+    "a whole type made": ("Customer, create, new", "`create` is a use of fields, not of `Customer`"),
+    "rows that are made, to update": (
+        "Customer.phone, update, new",
+        "`new` means rows that are made, not `update`",
+    ),
+    "rows of another type's changes": (
+        "Customer.phone, update, undispatched",
+        "`undispatched` says nothing of `Customer`",
+    ),
+    "rows of an operation": (
+        "Mutation.updateCustomer, execute, own",
+        "an operation is executed on `every` row",
+    ),
+    "an unknown mutation": (
+        "Mutation.dropCustomer, execute, every",
+        "no coordinate `Mutation.dropCustomer`",
+    ),
+    "a field's use on an operation": (
+        "Mutation.updateCustomer, update, every",
+        "`update` is no use of `Mutation.updateCustomer`",
+    ),
+    "a field's use on an input": ("UpdateCustomerInput.phone, update, all", "no coordinate `UpdateCustomer"),
+}
+
+
+@pytest.mark.parametrize("fault", WRITES)
+def test_a_line_on_writing_that_means_nothing_stops_the_load(folder: Path, fault: str) -> None:
+    grant, message = WRITES[fault]
+    path = folder / "support.csv"
+    lines = [*path.read_text(encoding="utf-8").splitlines(), f'p, support, {grant}, any, "for a test"']
+    lines.sort(key=lambda line: line.split(", ")[:6])
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(PolicyError, match=re.escape(message)):
+        load_policy(folder, MODEL)
 
 
 def test_a_mask_on_a_field_without_one_is_refused(folder: Path) -> None:
@@ -179,15 +239,18 @@ def _differs(grants: Grants, rights: Rights) -> bool:
                 rights.rules(field.coordinate, "M"),
             ):
                 return True
+            if any(
+                _rules(grants.writing(field.coordinate, use)) != rights.rules(field.coordinate, letter)
+                for use, letter in ((Use.CREATE, "C"), (Use.UPDATE, "U"))
+            ):
+                return True
             if isinstance(field.source, Scalar | ValueObject) and _compares(grants, field.coordinate) != (
                 rights.may_filter(name, field.name, {"isNull"}),
                 rights.may_filter(name, field.name, {"eq"}),
             ):
                 return True
-    return any(
-        isinstance(grants.execution(f"Query.{name}"), Rows) != bool(rights.rules(f"Query.{name}", "X"))
-        for name in ("viewer", "privacyNotice", "node", "nodes")
-    )
+    executed = [name for name in MODEL.coordinates() if name.partition(".")[0] not in MODEL.entities]
+    return any(isinstance(grants.execution(name), Rows) != bool(rights.rules(name, "X")) for name in executed)
 
 
 def _rules(access: Rows | Refused) -> set[str]:
@@ -211,9 +274,12 @@ def flips(line: Line) -> list[Line | None]:
     entity = MODEL.entities.get(line.coordinate.partition(".")[0])
     found: list[Line | None] = [None]
     if entity is None:
-        return found
+        return [*found, replace(line, purpose="returns" if line.purpose == "any" else "any")]
     tables = entity.table.name
     rules = [rule for rule in ("every", "all", "linked", "own", "open", "assigned") if is_rule(rule)]
+    if line.use in WRITING:
+        rules += ["new", "undispatched", "unrefunded", "assigned_open"]
+        found += [replace(line, use=use) for use in WRITING if use is not line.use]
     found += [replace(line, rows=rule) for rule in rules if rule != line.rows and speaks_of(rule, tables)]
     found.append(replace(line, purpose="customer-service" if line.purpose == "any" else "any"))
     if line.use is not Use.READ:
@@ -270,13 +336,50 @@ def with_policy(world: World, lines: Iterable[Line]) -> World:
 @pytest.mark.slow
 def test_a_flipped_line_makes_the_matrix_test_fail_over_http(world: World) -> None:
     names = {asker.role: name for name, asker in reversed(world.askers.items()) if name != "one-order"}
-    chosen = random.Random(1).sample([line for line in LINES if line.coordinate != "Query.viewer"], 200)
+    reading = [line for line in LINES if line.use not in {*WRITING, Use.EXECUTE}]
+    chosen = random.Random(1).sample(reading, 200)
     tried = 0
     for line in chosen:
-        if line.use in REDUNDANT or line.coordinate.startswith("Query.") or tried == MUTATIONS_OVER_HTTP:
+        if line.use in REDUNDANT or tried == MUTATIONS_OVER_HTTP:
             continue
         tried += 1
         mutated = with_policy(world, [other for other in LINES if other != line])
         with pytest.raises((AssertionError, KeyError)), mutated.client:
             READ_AS_THE_MATRIX_SAYS(mutated, names[line.role])
     assert tried == MUTATIONS_OVER_HTTP
+
+
+def callers(line: Line) -> list[str]:
+    """The mutations that a line on writing decides about, of those its role may call."""
+    if line.use is Use.EXECUTE:
+        return [line.coordinate.removeprefix("Mutation.")]
+    return [
+        name
+        for name, root in MODEL.mutations.items()
+        if ("execute", f"Mutation.{name}", line.role) in CALLED and name in HANDLERS
+        for of in root.inputs()
+        if of.writes.value == line.use
+        and line.coordinate in {field.coordinate for field in of.fields.values()}
+    ]
+
+
+CALLED = {(line.use, line.coordinate, line.role) for line in LINES}
+
+
+def disagrees_over_http(world: World, mutation: str) -> bool:
+    try:
+        REFUSED_AS_THE_MATRIX_SAYS(world, mutation)
+        CHANGED_AS_THE_MATRIX_SAYS(world, mutation)
+    except AssertionError:
+        return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("use", sorted({*WRITING, Use.EXECUTE}))
+def test_a_line_on_writing_taken_away_makes_the_matrix_test_fail_over_http(writable: World, use: Use) -> None:
+    lines = [line for line in LINES if line.use is use and set(callers(line)) & set(HANDLERS)]
+    for line in random.Random(1).sample(lines, min(8, len(lines))):
+        mutated = with_policy(writable, [other for other in LINES if other != line])
+        with mutated.client:
+            assert any(disagrees_over_http(mutated, name) for name in callers(line)), line

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -81,6 +81,8 @@ class World:
         given = {**self.askers[name].headers, **(headers or {})}
         if purpose is not None:
             given["Processing-Purpose"] = purpose
+        if document.lstrip().startswith("mutation"):
+            self._rows = None
         return self.client.post("/graphql", json=body, headers=given)
 
     def ask(
@@ -107,6 +109,10 @@ class World:
         if self._rows is None:
             self._rows = self.run(_all_rows)
         return self._rows
+
+    def forget(self) -> None:
+        """The rows read before may have changed."""
+        self._rows = None
 
     def run(self, step: Any) -> Any:
         """What an async function returns for a connection of the owner; rows read before are forgotten."""
@@ -204,10 +210,23 @@ def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
 
 def _record(world: World) -> None:
     """Keeps every statement the gateway's database is asked to run; it still runs them."""
-    fetch = world.gateway.database.fetch
+    database = world.gateway.database
 
-    async def recording(role: str | None, sql: str, values: Any) -> Any:
-        world.statements.append(sql)
-        return await fetch(role, sql, values)
+    def recording(run: Any, *, role_first: bool) -> Any:
+        async def recorded(*given: Any) -> Any:
+            world.statements.append(given[1 if role_first else 0])
+            return await run(*given)
 
-    world.gateway.database.fetch = recording  # type: ignore[method-assign]
+        return recorded
+
+    begin = database.transaction
+
+    @asynccontextmanager
+    async def begun(role: str | None) -> AsyncIterator[Any]:
+        async with begin(role) as transaction:
+            for name in ("row", "rows"):
+                setattr(transaction, name, recording(getattr(transaction, name), role_first=False))
+            yield transaction
+
+    database.fetch = recording(database.fetch, role_first=True)  # type: ignore[method-assign]
+    database.transaction = begun  # type: ignore[method-assign]

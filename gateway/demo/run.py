@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..app import create_app
+from ..app import LONGEST_STOP_SECONDS, create_app
 from ..config import Settings
 from ..errors import StartError
 from ..migrate import migrate
@@ -71,7 +71,14 @@ def run_demo(demo: Demo, console: Console) -> None:
             write_credentials(demo.credentials, url, principals)
         app = create_app(settings)
         _announce(console, url, principals)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        config = uvicorn.Config(
+            app,
+            ws_max_size=settings.body_limit_bytes,
+            timeout_graceful_shutdown=LONGEST_STOP_SECONDS,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+        )
         # uvicorn ends its work on an interrupt, and then raises it again: here it is the way to stop.
         with _told(demo.data_dir, server), suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
@@ -115,6 +122,8 @@ def _prepare(
 def demo_settings(url: str, key_file: Path, public_url: str) -> Settings:
     """The demo's settings: those of the environment, but for the database, the key and the address."""
     given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, "public_url": public_url}
+    # Made-up people get no mail: it stays in the table, where `gateway mail` lists it.
+    given["smtp_url"] = None
     return Settings(**given)
 
 

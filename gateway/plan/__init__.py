@@ -51,7 +51,7 @@ def plan(
             raise fault(Code.TOO_COMPLEX, message, location_of(operation.definition), cost=len(fields))
         roots = tuple(mutation_root(planner, key, nodes, became) for key, nodes in fields.items())
     else:
-        fields = selections.fields(selected, frozenset({"Query"}))
+        fields = selections.fields(selected, frozenset({operation.root_type}))
         roots = tuple(planner.root(key, nodes) for key, nodes in fields.items())
     cost = sum(root_cost(root, settings.page_limit) for root in roots)
     if cost > settings.cost_limit:

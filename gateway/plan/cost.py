@@ -6,6 +6,7 @@ from .values import (
     Connection,
     ConnectionItem,
     Edges,
+    EventRoot,
     Item,
     ListRoot,
     LookupRoot,
@@ -31,7 +32,7 @@ def root_cost(root: Root, page_limit: int) -> int:
     match root:
         case ListRoot(_, connection):
             return connection_cost(connection)
-        case LookupRoot(record=record) | NodeRoot(record=record):
+        case LookupRoot(record=record) | NodeRoot(record=record) | EventRoot(record=record):
             return record_cost(record)
         case NodesRoot(records=records):
             return page_limit * max((record_cost(record) for record in records), default=1)

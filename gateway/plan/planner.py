@@ -24,6 +24,7 @@ from .values import (
     ConnectionItem,
     Constant,
     Edges,
+    EventRoot,
     Item,
     ListRoot,
     LocalRoot,
@@ -78,6 +79,8 @@ class Planner:
             return self._list_root(key, nodes, path)
         if name in self.model.lookups:
             return self._lookup(key, nodes, path)
+        if name in self.model.subscriptions:
+            return self._event(key, nodes, path)
         if not self.judge.execution(f"Query.{name}", path, location):
             return None
         if name in LOCAL:
@@ -107,6 +110,39 @@ class Planner:
         reading = Reading(Code.BAD_ID, frozenset({target})) if field.kind is Kind.ID else None
         value = operand(tree, field.kind or Kind.STRING, location, reading)
         return LookupRoot(key, field, value, self.record(entity, rules, nodes, path))
+
+    def _event(self, key: str, nodes: Sequence[FieldNode], path: Path) -> Root | None:
+        name, location = nodes[0].name.value, location_of(nodes[0])
+        watch = self.model.subscriptions[name]
+        entity = self.model.entities[watch.target]
+        given = Arguments(nodes[0], self.trees)
+        if len(given.given()) != 1:
+            wanted = ", ".join(f"`{argument}`" for argument in watch.arguments)
+            raise fault(Code.BAD_LOOKUP, f"`{name}` takes exactly one of {wanted}", location)
+        if not self.judge.execution(f"Subscription.{name}", path, location):
+            return None
+        rules = self.judge.target(entity, f"Subscription.{name}", path, location)
+        if rules is None:
+            return None
+        argument = given.given()[0]
+        steps = watch.arguments[argument]
+        # Watching by a key is filtering by it: judged as one, and held by every event.
+        tree: Tree = {"eq": given.get(argument)}
+        for step in reversed(steps):
+            tree = {step: tree}
+        conditions = Conditions(self.judge, self.model.entities, path, location, self.settings)
+        condition = conditions.where(entity, tree)
+        reading = Reading(Code.BAD_ID, frozenset({self._target(entity, steps)}))
+        value = operand(given.get(argument), Kind.ID, location, reading)
+        return EventRoot(key, argument, value, condition, self.record(entity, rules, nodes, path))
+
+    def _target(self, entity: Entity, steps: Sequence[str]) -> str:
+        """The type whose field the steps end at."""
+        for step in steps:
+            source = entity.fields[step].source
+            if isinstance(source, ToOne):
+                entity = self.model.entities[source.target]
+        return entity.name
 
     def _node(self, key: str, nodes: Sequence[FieldNode], path: Path) -> Root | None:
         found, records = self._by_ids(nodes, path, "id", path)

@@ -303,6 +303,17 @@ class NodesRoot:
     records: tuple[Record, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class EventRoot:
+    """The row an event names, if it is of those watched: with the id `operand` where `argument` leads."""
+
+    key: str
+    argument: str
+    operand: Operand
+    condition: Condition
+    record: Record
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalRoot:
     """A field answered without the database: `viewer`, `privacyNotice`, introspection."""
@@ -332,7 +343,7 @@ def made_key(field: str) -> str:
     return f"made {field}"
 
 
-Root = ListRoot | LookupRoot | NodeRoot | NodesRoot | LocalRoot | MutationRoot | Constant
+Root = ListRoot | LookupRoot | NodeRoot | NodesRoot | EventRoot | LocalRoot | MutationRoot | Constant
 
 
 # ---------------------------------------------------------------- the plan

@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Boolean, Text, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import array
 
+from ..config import Settings
+from ..errors import Code, fault
 from ..plan import Plan
 from ..plan.values import Constant, LocalRoot, Operand
 from .bound import NAMED, compiled
@@ -37,6 +39,25 @@ class Statement:
     sql: str
     parameters: tuple[Read | str, ...]
     cursors: tuple[Operand, ...]
+
+    def values(
+        self, named: Mapping[str, object], variables: Mapping[str, object], settings: Settings
+    ) -> list[object]:
+        """What the statement binds, in order; raises `RequestError` (TOO_COMPLEX, and what readers raise)."""
+        bound = [named[read] if isinstance(read, str) else read(variables) for read in self.parameters]
+        listed = sum(len(value) for value in bound if isinstance(value, list))
+        if listed > settings.listed_limit:
+            message = f"the conditions list more than {settings.listed_limit} values"
+            raise fault(Code.TOO_COMPLEX, message, cost=listed)
+        return bound
+
+    def body(self, row: Mapping[str, Any]) -> bytes:
+        """The JSON of the statement's row; raises `RequestError` (BAD_CURSOR)."""
+        for seen, cursor in zip(row["cursors"] if self.cursors else (), self.cursors, strict=True):
+            if not seen:
+                raise fault(Code.BAD_CURSOR, "the cursor's entry is gone", cursor.location)
+        body: bytes = row["body"]
+        return body
 
 
 def compile_plan(plan: Plan) -> Statement | NoStatement:

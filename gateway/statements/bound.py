@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import asyncpg
 
 from ..principal import Principal
 
-# What `bound_values` gives, and the finished JSON of local fields.
-NAMED = ("now", "caller_", "period_", "setting_", "local_")
+# What `bound_values` gives, the finished JSON of local fields, and the row of an event.
+NAMED = ("now", "caller_", "period_", "setting_", "local_", "event_")
 
 
 def compiled(query: Any) -> tuple[str, tuple[str, ...]]:

@@ -31,6 +31,7 @@ from schema.model import Entity, Field
 from ..grants import Masked, PerRow, Shown
 from ..plan.values import (
     Constant,
+    EventRoot,
     Item,
     ListRoot,
     LocalRoot,
@@ -47,7 +48,7 @@ from ..plan.values import (
     Value,
 )
 from ..row_rules import AllRows, Scope, Where, per_row, row_of, rows
-from .conditions import operand_type, visible
+from .conditions import condition_sql, operand_type, visible
 from .connections import connection_value
 from .json_values import (
     ROW,
@@ -68,10 +69,14 @@ Read = Callable[[Mapping[str, object]], object]
 
 
 class Builder:
-    """Collects what a statement binds while it is built: each operand's reader, by parameter name."""
+    """Collects what a statement binds while it is built: each operand's reader, by parameter name.
 
-    def __init__(self, scope: Scope) -> None:
+    Where `made` is given, it is the row of the root's entity, and is not looked for by its id.
+    """
+
+    def __init__(self, scope: Scope, made: FromClause | None = None) -> None:
         self.scope = scope
+        self._made = made
         self.reads: dict[str, Read] = {}
         self.cursors: list[tuple[Operand, ColumnElement[bool]]] = []
         self._used: Counter[str] = Counter()
@@ -108,10 +113,14 @@ class Builder:
                 return connection_value(self, connection, None, ())
             case LookupRoot():
                 return self._lookup(root)
+            case NodeRoot(_, _, record) if self._made is not None:
+                return self._single(record, self._rows(record, self._made, ()), self._made, ())
             case NodeRoot(_, operand, record):
                 return self._by_id(record, self.bind(operand, Uuid()), ())
             case NodesRoot():
                 return self._nodes(root)
+            case EventRoot():
+                return self._event(root)
             case MutationRoot():
                 raise AssertionError("of a change, the payload's plan is compiled")
 
@@ -126,6 +135,14 @@ class Builder:
     def _by_id(self, record: Record, key: ColumnElement[Any], outer: tuple[FromClause, ...]) -> Expression:
         row = self.new_row(record.entity)
         return self._single(record, self._rows(record, row, outer).where(row.c.id == key), row, outer)
+
+    def _event(self, root: EventRoot) -> Expression:
+        row = self.new_row(root.record.entity)
+        query = self._rows(root.record, row, ()).where(
+            row.c.id == bindparam("event_row", type_=Uuid()),
+            condition_sql(root.condition, row, self, self.scope),
+        )
+        return self._single(root.record, query, row, ())
 
     def _nodes(self, root: NodesRoot) -> Expression:
         keys = self.bind(root.operand, ARRAY(Uuid()))

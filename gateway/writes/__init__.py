@@ -77,7 +77,8 @@ async def _all(asked: Asked, writes: tuple[Write, ...], transaction: Transaction
 
 async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tools) -> bytes:
     bound = bound_values(asked.principal, asked.now, asked.constants, {})
-    work = Work(write, asked.principal, asked.grants, asked.now, transaction, bound, tools)
+    quiet = _quiet(asked, write.root, tools) if len(asked.plan.roots) == 1 else None
+    work = Work(write, asked.principal, asked.grants, asked.now, transaction, bound, tools, quiet)
     handler = HANDLERS[write.root.mutation.name]
     said: dict[str, Any] = {"userErrors": []}
     try:
@@ -87,7 +88,16 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
     except Rejected as rejected:
         outcome = Outcome(rejected.shown)
         said["userErrors"] = [mistake.shown() for mistake in rejected.mistakes]
+    if outcome.body is not None:
+        return outcome.body
     return await _payload(asked, write.root, outcome, {**outcome.extras, **said}, transaction, tools)
+
+
+def _quiet(asked: Asked, root: MutationRoot, tools: Tools) -> Mapping[str, object]:
+    """What a payload says beside its entities where there is nothing to mend, as a statement binds it."""
+    selections = Selections(asked.operation, asked.variables)
+    parts = local_parts(root, selections, tools.model.graphql.type_map, {"userErrors": []})
+    return {f"local_{key}": part.decode() for key, part in parts.items()}
 
 
 async def _payload(
@@ -108,13 +118,11 @@ async def _payload(
                 if isinstance(part, Constant)
             }
             return object_of({part.key: (local | constants)[part.key] for part in root.payload.roots})
-        case Statement(sql, parameters, _):
+        case Statement() as statement:
             fields = (*root.mutation.entities, *root.mutation.lists)
             made = {made_key(name): outcome.made.get(name) for name in fields}
             made |= {made_key(name): made[made_key(name)] or [] for name in root.mutation.lists}
             variables = {**asked.variables, **made}
             named = bound_values(outcome.became or asked.principal, asked.now, asked.constants, local)
-            values = [named[read] if isinstance(read, str) else read(variables) for read in parameters]
-            row = await transaction.row(sql, values)
-            body: bytes = row["body"]
-            return body
+            bound = statement.values(named, variables, tools.settings)
+            return statement.body(await transaction.row(statement.sql, bound))

@@ -32,7 +32,7 @@ async def register_customer(work: Work) -> Outcome:
     The answer is the same whether the address is known or not: nothing is looked up by it.
     """
     mistakes = Mistakes()
-    given = {"countryCode": COUNTRY} | _without_nulls(work.input)
+    given = {"countryCode": COUNTRY} | without_nulls(work.input)
     profile = checked(given, PROFILE, "Customer", str(given["countryCode"]), mistakes)
     password = _checked_password(str(work.input["password"]), mistakes)
     mistakes.check()
@@ -47,7 +47,8 @@ async def register_customer(work: Work) -> Outcome:
     return Outcome({"customer": key}, {"accessToken": _token(work, key)}, became)
 
 
-def _without_nulls(given: Mapping[str, object]) -> dict[str, object]:
+def without_nulls(given: Mapping[str, object]) -> dict[str, object]:
+    """What is given and not null."""
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -131,13 +132,13 @@ async def update_customer(work: Work) -> Outcome:
     country = work.input.get("countryCode") or await _country(work, key)
     values = checked(work.input, PROFILE, "Customer", str(country), mistakes)
     mistakes.check()
-    await work.change("Customer", key, values | work.activity())
-    return Outcome({"customer": key})
+    return await work.change_alone("Customer", key, values | work.activity())
 
 
 async def _country(work: Work, key: uuid.UUID) -> str:
     """The country by which a postal code or a telephone number is read, where none is given."""
-    if not work.input.keys() & {"postalCode", "phone"}:
+    national = not str(work.input.get("phone") or "+").lstrip().startswith("+")
+    if not national and work.input.get("postalCode") is None:
         return COUNTRY
     row = await work.find("Customer", key, ("country_code",), tuple(work.write.guards))
     return row["country_code"] or COUNTRY

@@ -1,7 +1,8 @@
 """The gate on input: every coordinate a change would set is judged before any SQL.
 
 Takes a plan of changes, the operation's variables and the caller's grants. Gives `Write`s, or the refusals
-of every refused coordinate, nested ones and explicit nulls too: one of them refuses all.
+of every refused coordinate, nested ones and explicit nulls too: one of them refuses all. Rejects with
+BAD_VARIABLE a null where none may stand.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from graphql import ArgumentNode, GraphQLSchema, value_from_ast
 
 from schema.mutation import Input
 
+from ..errors import Code, fault
 from ..grants import Grants, Use
 from ..operation import location_of
 from ..plan import Plan, Refusal
@@ -39,14 +41,17 @@ class Refused:
 
 
 def gate(
-    plan: Plan, variables: Mapping[str, Any], grants: Grants, schema: GraphQLSchema
+    plan: Plan, variables: Mapping[str, Any], grants: Grants, schema: GraphQLSchema, *, rejects: bool
 ) -> tuple[Write, ...] | Refused:
-    """The changes of a plan with their guards, or what is refused of them."""
+    """The changes of a plan with their guards, or what is refused of them.
+
+    A refused field of a payload is null, and refuses the changes where the caller `rejects` such answers.
+    """
     judge = Judge(grants)
     writes = tuple(
         _judged(root, variables, judge, schema) for root in plan.roots if isinstance(root, MutationRoot)
     )
-    refused = [refusal for refusal in plan.refusals if refusal.coordinate.startswith("Mutation.")]
+    refused = [of for of in plan.refusals if rejects or of.coordinate.startswith("Mutation.")]
     refused += judge.refusals.values()
     return Refused(tuple(refused)) if refused else writes
 
@@ -66,7 +71,8 @@ def _input(
     kind: Any = schema.type_map[of.name]
     found = value_from_ast(node.value, kind, dict(variables))
     if not isinstance(found, dict):
-        raise AssertionError("validation and coercion let only an object stand here")
+        # A variable that may be null and has a default may stand where null may not; it is null.
+        raise fault(Code.BAD_VARIABLE, "a variable is null where no null may stand", location_of(node))
     return found
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, bindparam, delete, select
@@ -64,12 +65,8 @@ async def once(work: Work, entity: str, without: Collection[str] = ()) -> New | 
         "entity_id": made,
         "created_at": work.now,
     }
-    if await work.row(_claim(), **claim) is not None:
-        return New(made)
-    found = await work.row(_find(), principal=work.actor, key=given)
-    if found is None or found["created_at"] <= work.now - KEPT:
-        await work.row(_forget(), principal=work.actor, key=given)
-        await work.row(_claim(), **claim)
+    found = await _claimed(work, claim, KEPT)
+    if found is None:
         return New(made)
     if (found["mutation"], found["digest"]) != (claim["mutation"], digest):
         coordinate = f"{work.write.root.mutation.input.name}.{KEY}"
@@ -78,9 +75,45 @@ async def once(work: Work, entity: str, without: Collection[str] = ()) -> New | 
     return Known(found["entity_id"])
 
 
+async def is_first(work: Work, entity: str, made: uuid.UUID, asked: Sequence[str], period: timedelta) -> bool:
+    """Whether the same was not asked within the period, of at most 24 hours; concurrent ones wait.
+
+    A row is kept of every asking, with a keyed digest and no value.
+    """
+    digest = _keyed(work, orjson.dumps(asked))
+    claim = {
+        "principal": work.actor,
+        "key": uuid.UUID(digest[:32]),
+        "mutation": work.write.root.mutation.name,
+        "digest": digest,
+        "entity": entity,
+        "entity_id": made,
+        "created_at": work.now,
+    }
+    return await _claimed(work, claim, period) is None
+
+
+async def _claimed(work: Work, claim: Mapping[str, object], period: timedelta) -> Any:
+    """None where the key is now this claim's, else what it was used for within the period.
+
+    # INVARIANT: of concurrent claims to one key, a used up one too, one alone succeeds.
+    """
+    while await work.row(_claim(), **claim) is None:
+        found = await work.row(_find(), principal=claim["principal"], key=claim["key"])
+        if found is not None and found["created_at"] > work.now - period:
+            return found
+        if found is not None:
+            await work.row(_forget(), principal=claim["principal"], key=claim["key"])
+    return None
+
+
 def _digest(work: Work, without: Collection[str]) -> str:
     given = {name: value for name, value in work.input.items() if name != KEY and name not in without}
     text = orjson.dumps(given, default=_written, option=orjson.OPT_SORT_KEYS)
+    return _keyed(work, text)
+
+
+def _keyed(work: Work, text: bytes) -> str:
     return hmac.new(work.tools.key.derive("idempotency"), text, sha256).hexdigest()
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import carriers, customers, deliveries, events, returns
+from . import access, carriers, customers, deliveries, events, orders, returns
 from .work import Handler
 
 HANDLERS: Mapping[str, Handler] = {
     "registerCustomer": customers.register_customer,
     "updateCustomer": customers.update_customer,
     "setMarketingConsent": customers.set_marketing_consent,
+    "placeOrder": orders.place_order,
+    "requestOrderAccess": access.request_order_access,
+    "cancelOrder": orders.cancel_order,
+    "updateOrder": orders.update_order,
+    "addOrderNote": orders.add_order_note,
     "createDelivery": deliveries.create_delivery,
     "updateDelivery": deliveries.update_delivery,
     "updateDeliveryAddress": deliveries.update_delivery_address,

@@ -31,8 +31,10 @@ from sqlmodel import SQLModel
 
 from schema.tags import Personal
 
+from ..plan import Plan
 from ..row_rules import AllRows, Scope, Where, row_of, rows
 from ..statements.bound import compiled
+from ..statements.changed import body_of, needed_columns
 from ..statements.json_values import text_literal
 
 Rules = frozenset[str]
@@ -59,26 +61,24 @@ class Target:
 
 @lru_cache(maxsize=1024)
 def change_row(
-    target: Target, columns: tuple[tuple[str, str | None], ...], versioned: bool, moves: bool
+    target: Target,
+    columns: tuple[tuple[str, str | None], ...],
+    versioned: bool,
+    moves: bool,
+    shown: Plan | None = None,
 ) -> Sql:
     """Changes one row, raises its version and notes the personal fields that differ (no value).
 
     `columns` are pairs of column and GraphQL field, None where the change is not noted. Binds `key`,
     `set_<column>`, `change_ids`, `source` and `actor`; where `versioned`, `if_version`; where it `moves` the
-    status, `from_status`. The row has `id`, `version` and `customer_id`; without one nothing was changed.
+    status, `from_status`. The row has `id`, `version` and `customer_id`, and where a payload is to be
+    `shown`, its JSON as `body`; without a row nothing was changed.
     """
     row = row_of(target.table, 1)
     table = SQLModel.metadata.tables[target.table]
-    conditions = [row.c.id == bindparam("key", type_=Uuid()), *_guarded(row, target)]
-    if versioned:
-        conditions.append(row.c.version == bindparam("if_version", type_=Integer()))
-    if moves:
-        conditions.append(row.c.status == func.any(bindparam("from_status", type_=ARRAY(Text()))))
-    owner = _owner(row, target.table)
-    shown = [row.c[name] for name, _ in columns]
     old = (
-        select(row.c.id, owner.label("owner"), *shown)
-        .where(*conditions)
+        select(row.c.id, _owner(row, target.table).label("owner"), *(row.c[name] for name, _ in columns))
+        .where(*_changeable(row, target, versioned, moves))
         .with_for_update(of=row, key_share=True)
         .cte("old")
     )
@@ -87,16 +87,35 @@ def change_row(
         update(table)
         .where(table.c.id == old.c.id)
         .values(version=table.c.version + literal_column("1"), **values)
-        .returning(table.c.id, table.c.version)
+        .returning(*(table.c[name] for name in _returned(shown, target.table)))
         .cte("changed")
     )
     query = select(changed.c.id, changed.c.version, old.c.owner.label("customer_id")).select_from(
         changed.join(old, true())
     )
+    if shown is not None:
+        query = query.add_columns(body_of(shown, changed))
     personal = [(name, field) for name, field in columns if field and _is_personal(table, name)]
     if target.table != "carrier" and personal:
         query = query.add_cte(_noted(target, old, values, personal))
     return _sql(query)
+
+
+def _changeable(row: Any, target: Target, versioned: bool, moves: bool) -> list[ColumnElement[bool]]:
+    conditions = [row.c.id == bindparam("key", type_=Uuid()), *_guarded(row, target)]
+    if target.table == "customer":
+        # What is left of an erased customer stays empty, whoever may see it.
+        conditions.append(row.c.erased_at.is_(None))
+    if versioned:
+        conditions.append(row.c.version == bindparam("if_version", type_=Integer()))
+    if moves:
+        conditions.append(row.c.status == func.any(bindparam("from_status", type_=ARRAY(Text()))))
+    return conditions
+
+
+def _returned(shown: Plan | None, table: str) -> list[str]:
+    needed = [] if shown is None else needed_columns(shown, table)
+    return sorted({"id", "version", *needed})
 
 
 def _noted(target: Target, old: Any, values: Any, personal: list[tuple[str, str]]) -> Any:

@@ -27,6 +27,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--database-url", help="the owner's URL of a server to make a database on; else the embedded one"
     )
     parser.add_argument("--report", type=Path, default=REPORT, help="where the report is written")
+    parser.add_argument("--only", help="names of workloads, by commas; else all of them")
     parser.add_argument("--json", action="store_true", help="write the numbers as JSON to standard output")
     return parser.parse_args(arguments)
 
@@ -37,7 +38,8 @@ def run(options: argparse.Namespace) -> Findings:
     _say(f"seeding {options.customers} customers")
     with made(options.customers, options.database_url) as place:
         cores = choose_cores()
-        asked = workloads(place)
+        only = options.only.split(",") if options.only else None
+        asked = tuple(one for one in workloads(place) if only is None or one.name in only)
         with started(place.environment(), cores, place.embedded_pid) as programs:
             answers = {workload.name: verified(programs.ports, workload) for workload in asked}
             _say("both servers answer every request with the same data")

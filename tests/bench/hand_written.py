@@ -22,6 +22,7 @@ from typing import Any
 import asyncpg
 import jwt
 import orjson
+import phonenumbers
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,7 +32,6 @@ TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
 POSTGRES = {
     "timezone": "UTC",
     "jit": "off",
-    "default_transaction_read_only": "on",
     "statement_timeout": "15000",
 }
 
@@ -83,6 +83,13 @@ SELECT convert_to(json_build_object('customers', json_build_object('nodes', (
       email, marketing_consent AS "marketingConsent", to_char(created_at, {TIME}) AS "createdAt"
     FROM customer WHERE restricted_at IS NULL ORDER BY customer.id DESC LIMIT 100) one)))::text, 'UTF8')"""
 
+UPDATE = """
+UPDATE customer SET phone = $3, last_active_at = $4, version = version + 1 WHERE id = $1 AND id = $2
+RETURNING convert_to(json_build_object('updateCustomer', json_build_object(
+  'customer', json_build_object('id', encode(('Customer:' || id)::bytea, 'base64'), 'firstName', first_name,
+    'surname', surname, 'phone', phone, 'email', email),
+  'userErrors', '[]'::json))::text, 'UTF8')"""
+
 ORDERS = f"""
 SELECT convert_to(json_build_object('orders', json_build_object('nodes', (
   SELECT coalesce(json_agg(one), '[]') FROM (
@@ -116,10 +123,20 @@ class Operation:
     purpose: str | None
     sql: str
     values: Values
+    writes: bool = False
 
 
 def _own(caller: Caller, variables: Mapping[str, Any]) -> tuple[object, ...]:
     return uuid.UUID(base64.b64decode(variables["id"]).decode().removeprefix("Customer:")), caller.key
+
+
+def _changed(caller: Caller, variables: Mapping[str, Any]) -> tuple[object, ...]:
+    given = variables["input"]
+    number = phonenumbers.parse(given["phone"])
+    if not phonenumbers.is_valid_number(number):
+        raise ValueError("no telephone number")
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return *_own(caller, given), written, datetime.now(UTC)
 
 
 def _assigned(caller: Caller, _: Mapping[str, Any]) -> tuple[object, ...]:
@@ -135,6 +152,7 @@ OPERATIONS = {
     "W2": Operation("carrier", None, DELIVERIES, _assigned),
     "W3": Operation("support", "customer-service", CUSTOMERS, _nothing),
     "W3b": Operation("support", "customer-service", ORDERS, _nothing),
+    "W5": Operation("customer", None, UPDATE, _changed, writes=True),
 }
 
 
@@ -144,7 +162,7 @@ class Endpoint:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._public_key = Path(environment["BENCH_PUBLIC_KEY_FILE"]).read_text()
-        self._pool: Any = None
+        self._pools: dict[bool, Any] = {}
         self._callers: dict[str, Caller] = {}
         self._roles: dict[uuid.UUID, str] = {}
         self._partners: dict[str, Caller] = {}
@@ -152,21 +170,23 @@ class Endpoint:
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Opens the pool and reads who is designated, and the partners' tokens."""
-        self._pool = await asyncpg.create_pool(
-            self._environment["BENCH_DATABASE_URL"],
-            min_size=1,
-            max_size=int(self._environment["BENCH_POOL_CONNECTIONS"]),
-            reset=_keep,
-            statement_cache_size=512,
-            max_cacheable_statement_size=0,
-            server_settings=POSTGRES,
-        )
-        for row in await self._pool.fetch("SELECT employee_id, role FROM designation"):
+        for writes in (False, True):
+            self._pools[writes] = await asyncpg.create_pool(
+                self._environment["BENCH_DATABASE_URL"],
+                min_size=1,
+                max_size=int(self._environment["BENCH_POOL_CONNECTIONS"]),
+                reset=_keep,
+                statement_cache_size=512,
+                max_cacheable_statement_size=0,
+                server_settings={**POSTGRES, "default_transaction_read_only": "off" if writes else "on"},
+            )
+        for row in await self._pools[False].fetch("SELECT employee_id, role FROM designation"):
             self._roles[row["employee_id"]] = row["role"]
-        for row in await self._pool.fetch("SELECT hash, carrier_id, expires_at FROM partner_token"):
+        for row in await self._pools[False].fetch("SELECT hash, carrier_id, expires_at FROM partner_token"):
             self._partners[row["hash"]] = Caller("carrier", row["carrier_id"], row["expires_at"].timestamp())
         yield
-        await self._pool.close()
+        for pool in self._pools.values():
+            await pool.close()
 
     async def graphql(self, request: Request) -> Response:
         """The answer to one of the operations, named by `operationName`."""
@@ -181,7 +201,7 @@ class Endpoint:
         ):
             return Response(status_code=403)
         values = operation.values(caller, body["variables"])
-        async with self._pool.acquire() as connection:
+        async with self._pools[operation.writes].acquire() as connection:
             data = await connection.fetchval(operation.sql, *values)
         return Response(b'{"data":' + data + b"}", media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""What is asked: four operations, as the gateway is asked and as the endpoint written by hand is asked."""
+"""What is asked: four reads and a change, of the gateway and of the endpoint written by hand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 from gateway.principal import utc_now
 from schema.scalars import global_id
@@ -37,6 +39,12 @@ ORDERS = """query W3b {
     id number placedAt status total { amount currency } paymentMethod paymentStatus customerMessage version
   } }
 }"""
+CHANGE = """mutation W5($input: UpdateCustomerInput!) {
+  updateCustomer(input: $input) {
+    customer { id firstName surname phone email }
+    userErrors { code }
+  }
+}"""
 PURPOSE = {"Processing-Purpose": "customer-service"}
 LIFETIME = timedelta(days=1)
 
@@ -46,17 +54,18 @@ class Call:
     """One request: who asks, and with which variables."""
 
     headers: Mapping[str, str]
-    variables: Mapping[str, str]
+    variables: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """An operation and its requests, asked in turn."""
+    """An operation and its requests, asked in turn; `least` is the share of the endpoint's rate to reach."""
 
     name: str
     title: str
     document: str
     calls: tuple[Call, ...]
+    least: float = 0.8
 
     def body(self, call: Call) -> bytes:
         """The JSON of a request."""
@@ -81,7 +90,7 @@ def _http(port: int, call: Call, body: bytes) -> str:
 
 
 def workloads(place: Place) -> tuple[Workload, ...]:
-    """The four, for the principals of this place."""
+    """The five, for the principals of this place."""
     support = (Call({**place.principals["support"].headers, **PURPOSE}, {}),)
     carrier = (Call(place.principals["carrier"].headers, {}),)
     return (
@@ -89,14 +98,30 @@ def workloads(place: Place) -> tuple[Workload, ...]:
         Workload("W2", "carrier: 50 deliveries of 8 fields", DELIVERIES, carrier),
         Workload("W3", "support: 100 customers of 10 fields", CUSTOMERS, support),
         Workload("W3b", "support: 100 orders of 10 leaves", ORDERS, support),
+        Workload("W5", "customer: a new telephone number", CHANGE, _changes(place), least=0.7),
     )
 
 
 def _customers(place: Place) -> tuple[Call, ...]:
-    now = utc_now()
-    calls = []
-    for customer in place.busy:
-        token = place.key.sign("customer", customer, place.settings, now=now, lifetime=LIFETIME)
-        headers = {"Authorization": f"Bearer {token}"}
-        calls.append(Call(headers, {"id": global_id("Customer", customer)}))
-    return tuple(calls)
+    return tuple(
+        Call(headers, {"id": key})
+        for key, headers in ((_id(one), _headers(place, one)) for one in place.busy)
+    )
+
+
+def _changes(place: Place) -> tuple[Call, ...]:
+    """Each customer takes two made-up numbers in turn, so that every request changes something."""
+    return tuple(
+        Call(_headers(place, one), {"input": {"id": _id(one), "phone": f"+35840123{turn}{place_of:03}"}})
+        for turn in (4, 5)
+        for place_of, one in enumerate(place.busy)
+    )
+
+
+def _id(customer: UUID) -> str:
+    return global_id("Customer", customer)
+
+
+def _headers(place: Place, customer: UUID) -> Mapping[str, str]:
+    token = place.key.sign("customer", customer, place.settings, now=utc_now(), lifetime=LIFETIME)
+    return {"Authorization": f"Bearer {token}"}
