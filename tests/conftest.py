@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from gateway.demo.embedded import running
+from gateway.migrate import migrate
 from tests.live import Served, served
 from tests.world import World, make_world
 
@@ -75,6 +76,17 @@ def new_database(server_url: str) -> Iterator[str]:
         _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@contextmanager
+def login_role(server_url: str) -> Iterator[str]:
+    """The name of a role with no rights; a connection takes it on with the parameter `role`."""
+    name = f"gateway_role_{uuid.uuid4().hex}"
+    _execute(server_url, f'CREATE ROLE "{name}"')
+    try:
+        yield name
+    finally:
+        _execute(server_url, f'DROP ROLE "{name}"')
+
+
 @pytest.fixture
 def fresh_database(server_url: str) -> Iterator[str]:
     """The owner's URL of an empty database."""
@@ -92,10 +104,17 @@ def world(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session")
 def writable(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A world like `world` on a database of its own, for tests that change it."""
+    """A world like `world` on a database of its own, for tests that change it.
+
+    Its gateway has the rights of the login role and no more.
+    """
     with ExitStack() as stack:
+        role = stack.enter_context(login_role(server_url))
         url = stack.enter_context(new_database(server_url))
-        yield stack.enter_context(make_world(url, tmp_path_factory.mktemp("keys")))
+        migrate(url, role=role)
+        limited = f"{url}{'&' if '?' in url else '?'}role={role}"
+        folder = tmp_path_factory.mktemp("keys")
+        yield stack.enter_context(make_world(url, folder, database_url=limited))
 
 
 @pytest.fixture(scope="session")

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import DateTime, Interval, Uuid, bindparam, delete, func, literal_column, select, update
+from sqlalchemy import (
+    DateTime,
+    Double,
+    Interval,
+    Uuid,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlmodel import SQLModel
 
 from ..database import Database
 from ..statements.bound import compiled
 
 # The waits double: 1, 2, 4 … minutes; the last attempt is about 17 hours after the first.
-FIRST_WAIT = timedelta(minutes=1)
+FIRST_WAIT_SECONDS = 60
 ATTEMPTS = 11
 
 _Statement = tuple[str, tuple[str, ...]]
@@ -41,7 +52,7 @@ class Outbox:
 
     async def take(self, now: datetime) -> Waiting | None:
         """The message due longest, which no other worker takes until its next attempt is due."""
-        rows = await self._run(_take(), now=now, wait=FIRST_WAIT)
+        rows = await self._run(_take(), now=now, wait_seconds=FIRST_WAIT_SECONDS)
         return Waiting(*rows[0]) if rows else None
 
     async def forget(self, waiting: Waiting) -> None:
@@ -77,12 +88,19 @@ def _take() -> _Statement:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    doubled = func.power(literal_column("2"), func.least(mail.attempts, literal_column("9")))
-    wait = bindparam("wait", type_=Interval()) * doubled
     taken = update(SQLModel.metadata.tables["mail"]).where(mail.id == due)
-    taken = taken.values(attempts=mail.attempts + literal_column("1"), next_attempt_at=now + wait)
+    taken = taken.values(attempts=mail.attempts + literal_column("1"), next_attempt_at=now + _wait(mail))
     shown = (mail.id, mail.recipient, mail.subject, mail.body, mail.created_at, mail.attempts)
     return compiled(taken.returning(*shown))
+
+
+def _wait(mail: Any) -> Any:
+    """How long until the next attempt: the first wait, doubled with each attempt so far."""
+    times: Any = func.least(mail.attempts, literal_column("9"))
+    doubled: Any = func.power(literal_column("2"), times, type_=Double())
+    first: Any = bindparam("wait_seconds", type_=Double())
+    zeros: list[Any] = [literal_column("0") for _ in ("years", "months", "weeks", "days", "hours", "mins")]
+    return func.make_interval(*zeros, first * doubled, type_=Interval())
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Text, Uuid, bindparam, func, insert, literal_column, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import SQLModel
 
 from schema.columns import TIME
@@ -44,7 +45,7 @@ def newest_events() -> Sql:
     event = row_of("delivery_event", 1)
     query = (
         select(event.c.delivery_id, event.c.status, event.c.occurred_at)
-        .distinct(event.c.delivery_id)
+        .ext(distinct_on(event.c.delivery_id))
         .where(event.c.delivery_id == _any("keys"))
         .order_by(event.c.delivery_id, event.c.occurred_at.desc(), event.c.id.desc())
     )
