@@ -351,7 +351,8 @@ def test_a_flipped_line_makes_the_matrix_test_fail_over_http(world: World) -> No
 def callers(line: Line) -> list[str]:
     """The mutations that a line on writing decides about, of those its role may call."""
     if line.use is Use.EXECUTE:
-        return [line.coordinate.removeprefix("Mutation.")]
+        root, _, name = line.coordinate.partition(".")
+        return [name] if root == "Mutation" else []
     return [
         name
         for name, root in MODEL.mutations.items()
