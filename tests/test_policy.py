@@ -29,7 +29,6 @@ from tests.naive_rules import PURPOSES, Rights
 from tests.world import World
 
 MODEL = load_model()
-OPERATIONS = sorted(name for name in MODEL.coordinates() if name.startswith(("Query.", "Mutation.")))
 WRITING = {Use.CREATE, Use.UPDATE}
 MUTATIONS_OVER_HTTP = 24
 READ_AS_THE_MATRIX_SAYS = (
