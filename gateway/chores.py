@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 
@@ -32,12 +32,15 @@ async def chores(
     settings: Settings, database: Database, clock: Callable[[], datetime]
 ) -> AsyncIterator[None]:
     """Runs the chores while the block runs; one that fails is tried again in its time."""
-    tasks = [asyncio.create_task(_repeat("tidying", TIDY_SECONDS, lambda: tidy(database, clock())))]
+    stopping = asyncio.Event()
+    repeated = [_repeat(stopping, "tidying", TIDY_SECONDS, lambda: tidy(database, clock()))]
     if (sender := sender_of(settings, database, clock)) is not None:
-        tasks.append(asyncio.create_task(_repeat("mail", MAIL_SECONDS, sender.send_due)))
+        repeated.append(_repeat(stopping, "mail", MAIL_SECONDS, sender.send_due))
+    tasks = [asyncio.create_task(one) for one in repeated]
     try:
         yield
     finally:
+        stopping.set()  # for a chore whose libraries do not pass a cancellation on
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -51,8 +54,10 @@ def sender_of(settings: Settings, database: Database, clock: Callable[[], dateti
     return Sender(Outbox(database), Smtp(server, settings.mail_from), clock)
 
 
-async def _repeat(name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
-    while True:
+async def _repeat(
+    stopping: asyncio.Event, name: str, seconds: float, chore: Callable[[], Awaitable[None]]
+) -> None:
+    while not stopping.is_set():
         try:
             await chore()
         except (*DATABASE_ERRORS, DatabaseTimeout, DatabaseConflict) as error:
@@ -60,7 +65,9 @@ async def _repeat(name: str, seconds: float, chore: Callable[[], Awaitable[None]
             log.error("%s: %s %s", name, type(error).__name__, getattr(error, "sqlstate", ""))
         except Exception as error:  # a chore never ends before its worker does
             log.error("%s: fault: %s", name, type(error).__name__)
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stopping.wait()
 
 
 async def tidy(database: Database, now: datetime) -> None:
