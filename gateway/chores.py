@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
 
@@ -23,7 +23,7 @@ from .writes.once import KEPT
 
 log = logging.getLogger("gateway")
 
-MAIL_SECONDS, TIDY_SECONDS = 2, 3600
+MAIL_SECONDS, TIDY_SECONDS, CANCEL_SECONDS = 2, 3600, 0.1
 BATCH = 1000
 
 
@@ -32,18 +32,21 @@ async def chores(
     settings: Settings, database: Database, clock: Callable[[], datetime]
 ) -> AsyncIterator[None]:
     """Runs the chores while the block runs; one that fails is tried again in its time."""
-    stopping = asyncio.Event()
-    repeated = [_repeat(stopping, "tidying", TIDY_SECONDS, lambda: tidy(database, clock()))]
+    tasks = [asyncio.create_task(_repeat("tidying", TIDY_SECONDS, lambda: tidy(database, clock())))]
     if (sender := sender_of(settings, database, clock)) is not None:
-        repeated.append(_repeat(stopping, "mail", MAIL_SECONDS, sender.send_due))
-    tasks = [asyncio.create_task(one) for one in repeated]
+        tasks.append(asyncio.create_task(_repeat("mail", MAIL_SECONDS, sender.send_due)))
     try:
         yield
     finally:
-        stopping.set()  # for a chore whose libraries do not pass a cancellation on
+        await _end(set(tasks))
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancels until all have ended: before Python 3.12 `asyncio.wait_for` may swallow a cancellation."""
+    while tasks:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
 
 
 def sender_of(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Sender | None:
@@ -54,10 +57,8 @@ def sender_of(settings: Settings, database: Database, clock: Callable[[], dateti
     return Sender(Outbox(database), Smtp(server, settings.mail_from), clock)
 
 
-async def _repeat(
-    stopping: asyncio.Event, name: str, seconds: float, chore: Callable[[], Awaitable[None]]
-) -> None:
-    while not stopping.is_set():
+async def _repeat(name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    while True:
         try:
             await chore()
         except (*DATABASE_ERRORS, DatabaseTimeout, DatabaseConflict) as error:
@@ -65,9 +66,7 @@ async def _repeat(
             log.error("%s: %s %s", name, type(error).__name__, getattr(error, "sqlstate", ""))
         except Exception as error:  # a chore never ends before its worker does
             log.error("%s: fault: %s", name, type(error).__name__)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stopping.wait()
+        await asyncio.sleep(seconds)
 
 
 async def tidy(database: Database, now: datetime) -> None:
