@@ -16,6 +16,7 @@ from ..config import Settings
 from ..errors import Code, HttpError, Unauthenticated
 from ..policy import STAFF
 from .keys import Identity, SigningKey
+from .known import Known
 from .partner_tokens import PARTNER_PREFIX, is_well_formed, new_partner_token, partner_token_hash
 from .values import ANONYMOUS, DesignationRow, PartnerRow, Principal, Register
 
@@ -35,18 +36,21 @@ LONGEST_TOKEN = 4096
 
 
 class Principals:
-    """Identifies callers. What it learns from the database it believes for `principal_cache_seconds`."""
+    """Identifies callers.
+
+    What it learns from the database it believes for `principal_cache_seconds`, until a change is heard of;
+    while none would be heard of, it asks for every request.
+    """
 
     def __init__(self, settings: Settings, key: SigningKey, register: Register) -> None:
         self._settings = settings
         self._key = key
         self._register = register
         self._identities: Cache[str, Identity] = Cache(settings.principal_cache_entries)
-        self._designations: Cache[uuid.UUID, tuple[datetime, tuple[DesignationRow, ...]]] = Cache(
-            settings.principal_cache_entries
-        )
         self._partner_hashes: Cache[str, str] = Cache(settings.principal_cache_entries)
-        self._partners: Cache[str, tuple[datetime, PartnerRow]] = Cache(settings.principal_cache_entries)
+        entries, seconds = settings.principal_cache_entries, settings.principal_cache_seconds
+        self._designations: Known[uuid.UUID, tuple[DesignationRow, ...]] = Known(entries, seconds)
+        self._partners: Known[str, PartnerRow] = Known(entries, seconds)
 
     async def identify(self, authorization: str | None, act_as: str | None, now: datetime) -> Principal:
         """The caller; raises `Unauthenticated`, or `HttpError` where the role is not clear or not theirs."""
@@ -80,13 +84,10 @@ class Principals:
         return identity.principal
 
     async def _employee(self, employee: uuid.UUID, act_as: str | None, now: datetime) -> Principal:
-        cached = self._designations.get(employee)
-        if cached is None or not self._is_fresh(cached[0], now):
-            found = await self._register.designations(employee)
-            if found is None:
-                raise Unauthenticated("unknown employee")
-            cached = self._designations.put(employee, (now, found))
-        roles = sorted({row.role for row in cached[1] if row.is_active(now) and row.role in STAFF})
+        found = await self._designations.of(employee, now, self._register.designations)
+        if found is None:
+            raise Unauthenticated("unknown employee")
+        roles = sorted({row.role for row in found if row.is_active(now) and row.role in STAFF})
         if len(roles) > 1 and act_as is None:
             message = f"several designations: give one of {', '.join(roles)} in `Act-As`"
             raise HttpError(Code.ACT_AS_REQUIRED, message)
@@ -99,13 +100,9 @@ class Principals:
             if not is_well_formed(token):
                 raise Unauthenticated("malformed")
             token_hash = self._partner_hashes.put(token, partner_token_hash(token))
-        cached = self._partners.get(token_hash)
-        if cached is None or not self._is_fresh(cached[0], now):
-            found = await self._register.partner_token(token_hash)
-            if found is None:
-                raise Unauthenticated("unknown token")
-            cached = self._partners.put(token_hash, (now, found))
-        row = cached[1]
+        row = await self._partners.of(token_hash, now, self._register.partner_token)
+        if row is None:
+            raise Unauthenticated("unknown token")
         if row.revoked_at is not None:
             raise Unauthenticated("revoked")
         if now >= row.expires_at:
@@ -114,9 +111,32 @@ class Principals:
             return Principal("carrier", global_id("Carrier", row.carrier_id), carrier_id=row.carrier_id)
         return Principal("newsletter", global_id("PartnerToken", row.id))
 
-    def _is_fresh(self, learned: datetime, now: datetime) -> bool:
-        age = (now - learned).total_seconds()
-        return 0 <= age < self._settings.principal_cache_seconds
+    # ------------------------------------------------------------ changes
+
+    def hear(self, *, hears: bool) -> None:
+        """Says whether changes are heard of from now on; what was learned before may have changed."""
+        for known in (self._designations, self._partners):
+            known.forget()
+            known.hears = hears
+
+    def heard(self, notice: str) -> None:
+        """Takes a notice of a change, `kind:id`; one that is none makes everything forgotten."""
+        kind, _, key = notice.partition(":")
+        try:
+            self.forget(kind, uuid.UUID(key))
+        except ValueError:
+            for known in (self._designations, self._partners):
+                known.forget()
+
+    def forget(self, kind: str, key: uuid.UUID) -> None:
+        """Believes nothing of a principal any more; raises `ValueError` where the kind is unknown."""
+        match kind:
+            case "employee":
+                self._designations.forget(key)
+            case "partner_token":
+                self._partners.forget()  # known by their hashes
+            case _:
+                raise ValueError("no kind of principal")
 
 
 def utc_now() -> datetime:
