@@ -6,7 +6,8 @@ The rights are those of the naive twin. Nothing of the gateway is used but the l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -227,32 +228,79 @@ REASONS = {
 
 # ---------------------------------------------------------------- reports
 
+ENDS = {"DELIVERED": "delivered_at", "RETURNED": "returned_at", "LOST": "lost_at"}
 
-def foretold_report(register: Register, report: Mapping[str, Any]) -> str:
-    """What becomes of a report that comes alone."""
-    at, status = datetime.fromisoformat(report["occurredAt"]), report["status"]
+
+@dataclass
+class Way:
+    """How far a delivery has come, as its reports are told one after the other."""
+
+    status: str
+    ended_at: datetime | None
+    newest: tuple[datetime, str] | None
+    events: dict[str, tuple[object, ...]]
+
+    def takes(self, status: str, at: datetime) -> bool:
+        """A parcel under way takes every report; one at its end those of before, and that it comes back."""
+        if self.status not in ENDS or (self.status, status) == ("DELIVERED", "RETURNING"):
+            return True
+        return self.ended_at is not None and at <= self.ended_at
+
+    def goes_on(self, status: str, at: datetime) -> None:
+        """The newest report leads, over the one just told where that was missing; nothing else moves it."""
+        is_newest = self.newest is None or at >= self.newest[0]
+        steps = [(at, status)] if self.newest is None or is_newest else [(at, status), self.newest]
+        is_late = self.status in ENDS and self.ended_at is not None and at < self.ended_at
+        if is_newest:
+            self.newest = at, status
+        if is_late or (not is_newest and self.status == steps[-1][1]):
+            return
+        reached = self.status
+        for _, one in steps:
+            if one not in DELIVERY[reached]:
+                return
+            reached = one
+        self.status = reached
+        ends = [moment for moment, one in steps if one in ENDS]
+        self.ended_at = ends[-1] if ends else self.ended_at
+
+
+def foretold_reports(
+    register: Register, told: Sequence[Mapping[str, Any]]
+) -> tuple[list[str], dict[Any, str]]:
+    """What becomes of each report, and the status each delivery then has: as if each came alone, in order."""
+    ways: dict[Any, Way] = {}
+    outcomes = {}
+    moments = [datetime.fromisoformat(report["occurredAt"]) for report in told]
+    for place in sorted(range(len(told)), key=lambda place: (moments[place], place)):
+        outcomes[place] = _outcome(register, told[place], moments[place], ways)
+    return [outcomes[place] for place in range(len(told))], {key: way.status for key, way in ways.items()}
+
+
+def _outcome(register: Register, report: Mapping[str, Any], at: datetime, ways: dict[Any, Way]) -> str:
+    status = report["status"]
     if status not in REPORTED or at > register.now + timedelta(minutes=5):
         return "REFUSED"
     delivery = register.rows["Delivery"].get(key_of(report["deliveryId"]))
     if delivery is None or not register.visible("Delivery", delivery):
         return "REFUSED"
-    for event in register.children("DeliveryEvent", "delivery_id", delivery["id"]):
-        if str(event["idempotency_key"]) == report["idempotencyKey"]:
-            same = (event["status"], event["occurred_at"], event["place"]) == (
-                status,
-                at,
-                report.get("place"),
-            )
-            return "DUPLICATE" if same else "REFUSED"
-    if at < delivery["created_at"] - timedelta(days=1):
+    way = ways.setdefault(delivery["id"], _way(register, delivery))
+    content = (status, at, report.get("place"))
+    if (known := way.events.get(report["idempotencyKey"])) is not None:
+        return "DUPLICATE" if known == content else "REFUSED"
+    if at < delivery["created_at"] - timedelta(days=1) or not way.takes(status, at):
         return "REFUSED"
-    return "RECORDED" if _is_taken(delivery, status, at) else "REFUSED"
+    way.events[report["idempotencyKey"]] = content
+    way.goes_on(status, at)
+    return "RECORDED"
 
 
-def _is_taken(delivery: Row, status: str, at: datetime) -> bool:
-    """A parcel under way takes every report; one at its end those of before, and that it comes back."""
-    ends = {"DELIVERED": "delivered_at", "RETURNED": "returned_at", "LOST": "lost_at"}
-    if delivery["status"] not in ends:
-        return True
-    comes_back = (delivery["status"], status) == ("DELIVERED", "RETURNING")
-    return comes_back or at <= delivery[ends[delivery["status"]]]
+def _way(register: Register, delivery: Row) -> Way:
+    events = register.children("DeliveryEvent", "delivery_id", delivery["id"])
+    newest = max(events, key=lambda one: (one["occurred_at"], one["id"]), default=None)
+    return Way(
+        delivery["status"],
+        delivery[ENDS[delivery["status"]]] if delivery["status"] in ENDS else None,
+        (newest["occurred_at"], newest["status"]) if newest else None,
+        {str(one["idempotency_key"]): (one["status"], one["occurred_at"], one["place"]) for one in events},
+    )
