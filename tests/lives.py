@@ -140,6 +140,14 @@ class Ledger:
     def execute(self, statement: str, *values: Any) -> None:
         self._runner.run(self._connection.execute(statement, *values))
 
+    def others(self) -> int:
+        """How many connections to the database there are beside this one."""
+        query = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return int(self._runner.run(self._connection.fetchval(query)))
+
     def empty(self, seeded: list[UUID]) -> None:
         """Takes away everything that lived, and every customer but those of the seed."""
         self.execute(f"TRUNCATE {', '.join(LIVED)}")
