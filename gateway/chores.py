@@ -23,7 +23,7 @@ from .writes.once import KEPT
 
 log = logging.getLogger("gateway")
 
-MAIL_SECONDS, TIDY_SECONDS = 2, 3600
+MAIL_SECONDS, TIDY_SECONDS, CANCEL_SECONDS = 2, 3600, 0.1
 BATCH = 1000
 
 
@@ -38,9 +38,15 @@ async def chores(
     try:
         yield
     finally:
+        await _end(set(tasks))
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancels until all have ended: before Python 3.12 `asyncio.wait_for` may swallow a cancellation."""
+    while tasks:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
 
 
 def sender_of(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Sender | None:

@@ -79,9 +79,8 @@ class Connections:
                 if isinstance(error, asyncpg.QueryCanceledError):
                     raise DatabaseTimeout from error
                 raise
-            except (
-                BaseException
-            ):  # cancelled, or cut off: whatever the connection still holds, nobody gets it
+            except BaseException:
+                # Cancelled, or cut off: whatever the connection still holds, nobody gets it.
                 self._end(connection)
                 raise
             self._give_back(connection)

@@ -224,7 +224,7 @@ def _record(world: World) -> None:
     @asynccontextmanager
     async def begun(role: str | None) -> AsyncIterator[Any]:
         async with begin(role) as transaction:
-            for name in ("row", "rows"):
+            for name in ("row", "rows", "alone"):
                 setattr(transaction, name, recording(getattr(transaction, name), role_first=False))
             yield transaction
 
