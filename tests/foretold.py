@@ -6,14 +6,14 @@ The rights are those of the naive twin. Nothing of the gateway is used but the l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from schema.lifecycles import BY_HAND, DELIVERY, ORDER, PAYMENT, REPORTED, RETURN
-from tests.lives import Move, Row, key_of
+from tests.invariants import Move, Row, key_of
 from tests.naive_rules import DELIVERY_FINAL, Register
 
 Codes = frozenset[str]
@@ -37,8 +37,8 @@ OF = {"createDelivery": "Delivery", "requestReturn": "Return"}
 WITH_THE_MUTATION = {"id", "orderId", "ifVersion", "idempotencyKey"}
 
 
-def foretold(register: Register, move: Move) -> Codes:
-    """The codes one of which is the answer; none where the change must be made.
+def foretold(register: Register, move: Move, earlier: Move | None = None) -> Codes:
+    """The codes one of which is the answer; none where the change must be made, or was made `earlier`.
 
     Early reasons hide later ones: what may not be set, what cannot be meant, what is not there, what may not
     be set on this very row. Of the rest the gateway may name any.
@@ -52,6 +52,8 @@ def foretold(register: Register, move: Move) -> Codes:
         return REFUSED
     if wrong := frozenset(_misshapen(move, register.now)):
         return wrong
+    if earlier is not None:
+        return foretold_again(move, earlier)
     row = register.rows[entity].get(key_of(move.given[name]))
     if row is None or not register.visible(entity, row):
         return NOT_FOUND
@@ -61,6 +63,21 @@ def foretold(register: Register, move: Move) -> Codes:
     wanted = move.given.get("ifVersion")
     conflict = {CONFLICT} if wanted is not None and wanted != row["version"] else set()
     return frozenset(conflict | set(REASONS[move.mutation](register, move.given, row)))
+
+
+def foretold_again(move: Move, earlier: Move) -> Codes:
+    """What a request is answered whose idempotency key came with an earlier one."""
+    is_same = (move.mutation, move.given) == (earlier.mutation, earlier.given)
+    return DONE if is_same else frozenset({CONFLICT})
+
+
+def foretold_order(move: Move, earlier: Move | None, active: Collection[str]) -> Codes:
+    """The codes of an order that is placed; `active` are the products that are sold."""
+    if earlier is not None:
+        return foretold_again(move, earlier)
+    lines = move.given["lines"]
+    unknown = {"NOT_FOUND" for line in lines if line["sku"] not in active}
+    return frozenset(unknown | {TOO_MUCH for line in lines if line["quantity"] < 1})
 
 
 def _coordinates(move: Move, entity: str) -> Iterator[str]:
