@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from .errors import Code, HttpError, RequestError, fault
 from .grants import Grants
 from .local import Local, local_values, without_database
 from .operation import Operation, coerce, parse_operation
-from .plan import Plan, plan
+from .plan import Access, Plan, plan
 from .plan.values import EventRoot, MutationRoot
 from .policy import Policy
 from .principal import Principal, Principals
@@ -41,6 +42,7 @@ class Request:
     purpose: str | None = None
     reject_on_refusal: bool = False
     may_change: bool = False
+    client_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,9 @@ class Gateway:
 async def answer(gateway: Gateway, request: Request) -> Answer:
     """The answer to a request; raises `RequestError` for the caller's mistakes."""
     now = gateway.clock()
-    principal = await gateway.principals.identify(request.authorization, request.act_as, now)
+    principal = await _identified(gateway, request, now)
     grants = _grants(gateway, principal, request.purpose)
-    operation = _operation(gateway, request)
+    operation = _operation(gateway, request, principal)
     if operation.is_subscription:
         message = "a subscription is asked over a WebSocket, or with `Accept: text/event-stream`"
         raise HttpError(Code.BAD_REQUEST, message)
@@ -126,9 +128,15 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
     return Answer(answered(data, prepared.tail))
 
 
-def is_subscription(gateway: Gateway, request: Request) -> bool:
+async def is_subscription(gateway: Gateway, request: Request) -> bool:
     """Whether a request asks for a subscription; raises `RequestError` where it is no valid operation."""
-    return _operation(gateway, request).is_subscription
+    principal = await _identified(gateway, request, gateway.clock())
+    return _operation(gateway, request, principal).is_subscription
+
+
+async def _identified(gateway: Gateway, request: Request, now: datetime) -> Principal:
+    principals = gateway.principals
+    return await principals.identify(request.authorization, request.act_as, now, request.client_address)
 
 
 def watched(gateway: Gateway, request: Request, principal: Principal) -> Watched | Answer:
@@ -164,7 +172,7 @@ def _judged(
     gateway: Gateway, request: Request, principal: Principal
 ) -> tuple[Prepared, Mapping[str, object]]:
     grants = _grants(gateway, principal, request.purpose)
-    operation = _operation(gateway, request)
+    operation = _operation(gateway, request, principal)
     variables = coerce(operation, request.variables, gateway.model.graphql)
     return _prepare(gateway, operation, variables, principal, grants), variables
 
@@ -180,13 +188,20 @@ def _grants(gateway: Gateway, principal: Principal, purpose: str | None) -> Gran
     return gateway.policy.grants(principal.role, purpose)
 
 
-def _operation(gateway: Gateway, request: Request) -> Operation:
+def _operation(gateway: Gateway, request: Request, principal: Principal) -> Operation:
+    _check_trusted(request.query, principal.documents)
     key = (request.query, request.operation_name)
     found = gateway.operations.get(key)
     if found is None:
         parsed = parse_operation(*key, gateway.model.graphql, gateway.settings)
         found = gateway.operations.put(key, parsed)
     return found
+
+
+def _check_trusted(document: str, trusted: frozenset[str] | None) -> None:
+    """Raises `HttpError` where a document is none of those the caller is limited to; it is not even read."""
+    if trusted is not None and hashlib.sha256(document.encode("utf-8", "replace")).hexdigest() not in trusted:
+        raise HttpError(Code.DOCUMENT_FORBIDDEN, "the token is limited to other documents", 403)
 
 
 def _prepare(
@@ -202,13 +217,15 @@ def _prepare(
         grants.role,
         grants.purpose,
         principal.scope,
+        principal.operations,
         gateway.policy.version,
         operation.seen(variables),
     )
     found = gateway.plans.get(key)
     if found is None:
         became = gateway.policy.became(principal.role)
-        made = plan(operation, variables, grants, principal.scope, gateway.model, gateway.settings, became)
+        access = Access(grants, principal.scope, principal.operations)
+        made = plan(operation, variables, access, gateway.model, gateway.settings, became)
         statement = NoStatement() if operation.is_mutation else compile_plan(made)
         found = gateway.plans.put(key, Prepared(made, statement, tail_of(made), _payloads(made)))
     return found

@@ -34,6 +34,7 @@ from .answer import (
 )
 from .cache import Cache
 from .chores import chores
+from .client_address import client_address
 from .config import Settings
 from .database import DATABASE_ERRORS, Database
 from .errors import Code, HttpError, RequestError, Unauthenticated
@@ -43,6 +44,7 @@ from .live.connection import Live
 from .live.events import EVENT_STREAM, event_response
 from .live.sockets import serve_socket
 from .local import Local
+from .partner_roots import partner_roots
 from .policy import load_policy
 from .principal import Principals, SigningKey, utc_now
 from .response import failed
@@ -83,7 +85,7 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
         principals=principals,
         local=Local(policy, SchemaViews(model, policy)),
         clock=clock,
-        tools=Tools(settings, model, key, policy.notice, principals.forget),
+        tools=Tools(settings, model, key, policy.notice, principals.forget, partner_roots(policy, model)),
         constants={"setting_public_url": f"{settings.public_url.rstrip('/')}/u/", **periods},
         operations=Cache(settings.operation_cache_bytes, operation_weight),
         plans=Cache(settings.plan_cache_bytes, prepared_weight),
@@ -117,7 +119,8 @@ def app_of(gateway: Gateway) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await gateway.database.open()
-        async with live.running(), chores(gateway.settings, gateway.database, gateway.clock):
+        last_uses = gateway.principals.last_uses
+        async with live.running(), chores(gateway.settings, gateway.database, gateway.clock, last_uses):
             settle_memory()
             yield
         await gateway.database.close()
@@ -180,10 +183,9 @@ async def _graphql(live: Live, request: HttpRequest) -> Response:
         accept = headers.get("accept")
         media = _media_type(accept)
         asked = await _read_request(gateway.settings, request, headers)
-        if _wants_events(gateway, asked, media, accept) and request.method != "HEAD":
-            client = request.client
+        if await _wants_events(gateway, asked, media, accept) and request.method != "HEAD":
             fixed = {**FIXED_HEADERS, "x-request-id": request_id}
-            return await event_response(live, asked, client.host if client else "", fixed)
+            return await event_response(live, asked, fixed)
         found = await answer(gateway, asked)
     except RequestError as error:
         return _respond(Answer(failed(error.problems), _status(error, media)), media, request_id, error)
@@ -223,15 +225,17 @@ async def _schema(gateway: Gateway, request: HttpRequest) -> Response:
     """The caller's own SDL."""
     try:
         headers = _headers(request)
+        address = client_address(request.scope, gateway.settings.trusted_proxies)
         principal = await gateway.principals.identify(
-            headers.get("authorization"), headers.get("act-as"), gateway.clock()
+            headers.get("authorization"), headers.get("act-as"), gateway.clock(), address
         )
     except RequestError as error:
         return _respond(Answer(failed(error.problems), error.status), JSON, secrets.token_hex(16), error)
     except DATABASE_ERRORS as error:
         request_id = secrets.token_hex(16)
         return _respond(failure(error, request_id), JSON, request_id)
-    return PlainTextResponse(gateway.local.views.sdl(principal.role), headers=FIXED_HEADERS)
+    found = gateway.local.views.sdl(principal.role, principal.operations)
+    return PlainTextResponse(found, headers=FIXED_HEADERS)
 
 
 # ---------------------------------------------------------------- reading a request
@@ -254,13 +258,13 @@ def _media_type(accept: str | None) -> str:
     return found
 
 
-def _wants_events(gateway: Gateway, asked: Request, media: str, accept: str | None) -> bool:
+async def _wants_events(gateway: Gateway, asked: Request, media: str, accept: str | None) -> bool:
     """Whether to answer with a stream: where it is preferred, or taken and there is no other way."""
     if media == EVENT_STREAM or accept is None or EVENT_STREAM not in accept.lower():
         return media == EVENT_STREAM
     ranges = [[piece.strip() for piece in part.split(";")] for part in accept.lower().split(",")]
     taken = any(kind == EVENT_STREAM and _quality(parameters) > 0 for kind, *parameters in ranges)
-    return taken and is_subscription(gateway, asked)
+    return taken and await is_subscription(gateway, asked)
 
 
 def _quality(parameters: list[str]) -> float:
@@ -293,6 +297,7 @@ async def _read_request(settings: Settings, request: HttpRequest, headers: Mappi
         purpose=headers.get("processing-purpose"),
         reject_on_refusal=_rejects(headers.get("on-forbidden")),
         may_change=request.method == "POST",
+        client_address=client_address(request.scope, settings.trusted_proxies),
     )
 
 

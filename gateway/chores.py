@@ -1,4 +1,4 @@
-"""What a worker does beside answering: it sends mail, and deletes what is kept for a day."""
+"""What a worker does beside answering: it sends mail, deletes what is kept for a day, notes last uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import DateTime, bindparam, delete, literal_column, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    DateTime,
+    Uuid,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 from sqlmodel import SQLModel
 
 from .config import Settings
@@ -18,6 +29,7 @@ from .mail.outbox import Outbox
 from .mail.sender import Sender
 from .mail.server import read_server
 from .mail.smtp import Smtp
+from .principal import LastUses
 from .statements.bound import compiled
 from .writes.once import KEPT
 
@@ -29,16 +41,22 @@ BATCH = 1000
 
 @asynccontextmanager
 async def chores(
-    settings: Settings, database: Database, clock: Callable[[], datetime]
+    settings: Settings, database: Database, clock: Callable[[], datetime], last_uses: LastUses
 ) -> AsyncIterator[None]:
     """Runs the chores while the block runs; one that fails is tried again in its time."""
     tasks = [asyncio.create_task(_repeat("tidying", TIDY_SECONDS, lambda: tidy(database, clock())))]
+
+    async def keep() -> None:
+        await keep_last_uses(database, last_uses)
+
+    tasks.append(asyncio.create_task(_repeat("last uses", settings.last_used_seconds, keep)))
     if (sender := sender_of(settings, database, clock)) is not None:
         tasks.append(asyncio.create_task(_repeat("mail", MAIL_SECONDS, sender.send_due)))
     try:
         yield
     finally:
         await _end(set(tasks))
+        await _tried("last uses", keep)
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:
@@ -59,14 +77,34 @@ def sender_of(settings: Settings, database: Database, clock: Callable[[], dateti
 
 async def _repeat(name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
     while True:
-        try:
-            await chore()
-        except (*DATABASE_ERRORS, DatabaseTimeout, DatabaseConflict) as error:
-            # The error's text may quote values: its type and SQLSTATE say enough.
-            log.error("%s: %s %s", name, type(error).__name__, getattr(error, "sqlstate", ""))
-        except Exception as error:  # a chore never ends before its worker does
-            log.error("%s: fault: %s", name, type(error).__name__)
+        await _tried(name, chore)
         await asyncio.sleep(seconds)
+
+
+async def _tried(name: str, chore: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await chore()
+    except (*DATABASE_ERRORS, DatabaseTimeout, DatabaseConflict) as error:
+        # The error's text may quote values: its type and SQLSTATE say enough.
+        log.error("%s: %s %s", name, type(error).__name__, getattr(error, "sqlstate", ""))
+    except Exception as error:  # a chore never ends before its worker does
+        log.error("%s: fault: %s", name, type(error).__name__)
+
+
+async def keep_last_uses(database: Database, last_uses: LastUses) -> None:
+    """Writes down when each token was last used, in one statement; what fails is remembered."""
+    taken = last_uses.take()
+    if not taken:
+        return
+    text, names = _last_uses()
+    # One order for all workers, so that none waits for another in a circle.
+    values: dict[str, object] = {"tokens": sorted(taken), "times": [taken[key] for key in sorted(taken)]}
+    try:
+        async with database.transaction(None) as transaction:
+            await transaction.rows(text, [values[name] for name in names])
+    except BaseException:
+        last_uses.put_back(taken)
+        raise
 
 
 async def tidy(database: Database, now: datetime) -> None:
@@ -78,6 +116,19 @@ async def tidy(database: Database, now: datetime) -> None:
             gone = await transaction.rows(text, [values[name] for name in names])
         if len(gone) < BATCH:
             return
+
+
+@lru_cache(maxsize=1)
+def _last_uses() -> tuple[str, tuple[str, ...]]:
+    table = SQLModel.metadata.tables["partner_token"]
+    lists = (
+        bindparam("tokens", type_=ARRAY(Uuid())),
+        bindparam("times", type_=ARRAY(table.c.last_used_at.type)),
+    )
+    seen = func.unnest(*lists).table_valued("token", "at").render_derived(name="seen")
+    # Another worker may have seen a later use; GREATEST passes over null.
+    later = func.greatest(table.c.last_used_at, seen.c.at)
+    return compiled(update(table).where(table.c.id == seen.c.token).values(last_used_at=later))
 
 
 @lru_cache(maxsize=1)

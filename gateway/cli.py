@@ -108,6 +108,8 @@ def serve(
         timeout_graceful_shutdown=LONGEST_STOP_SECONDS,
         log_level="warning",
         access_log=False,
+        # Whom to believe is GATEWAY_TRUSTED_PROXIES alone.
+        proxy_headers=False,
         server_header=False,
     )
 

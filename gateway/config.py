@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Self
 
@@ -86,6 +87,17 @@ class Settings(BaseSettings):
         None, description="the mail server: `smtp://…` or `smtps://…`; without one mail stays in its table"
     )
     mail_from: str = Field("no-reply@store.example", description="the address mail is sent from")
+
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (), description="proxies that say from where a request comes, as JSON: networks in CIDR notation"
+    )
+    last_used_seconds: float = Field(
+        60, gt=0, description="how often the last use of partner tokens is written down"
+    )
+
+    rotation_overlap_hours: int = Field(
+        24, ge=0, le=168, description="how long a partner's former key holds beside the new one"
+    )
 
     allowed_origins: tuple[str, ...] = Field(
         (), description="origins of other hosts whose pages may open a socket, as JSON"

@@ -44,7 +44,15 @@ SELECT ARRAY(
 FROM employee e
 WHERE e.id = $1 AND e.active"""
 _BY_HASH = """
-SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
+SELECT
+    t.id, t.first_id, t.kind, t.carrier_id,
+    least(t.expires_at, p.expires_at, g.expires_at) AS expires_at,
+    coalesce(t.revoked_at, p.revoked_at, g.revoked_at) AS revoked_at,
+    t.operations, t.networks, t.documents, t.deliveries
+FROM partner_token t
+LEFT JOIN partner_token p ON p.id = t.parent_id
+LEFT JOIN partner_token g ON g.id = p.parent_id
+WHERE t.hash = $1"""
 _DELIVERIES_OF = """
 SELECT array_agg(id ORDER BY id) AS ids FROM delivery WHERE order_id = $1"""
 _CLOSING_SECONDS = 10

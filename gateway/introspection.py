@@ -34,28 +34,30 @@ from schema.mutation import Input
 
 from .grants import Grants, Refused, Use
 from .operation import Operation, variables_of
+from .plan.judge import may_ask
 from .policy import Policy
 
 Definition = ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode | InputObjectTypeDefinitionNode
+MOST_VIEWS = 64
 COMBINING = frozenset({"and", "or", "not"})
 
 
 class SchemaViews:
-    """The schema of each role, made when it is first asked for."""
+    """The schema of each role, and of what single tokens are limited to, made when it is first asked for."""
 
     def __init__(self, model: Model, policy: Policy) -> None:
         self._model = model
         self._policy = policy
         self._document = parse(model.sdl(), no_location=True)
-        self._view = lru_cache(maxsize=None)(self._make)
+        self._view = lru_cache(maxsize=MOST_VIEWS)(self._make)
 
-    def of(self, role: str | None) -> GraphQLSchema:
-        """The schema a role sees; always a valid one."""
-        return self._view(role)
+    def of(self, role: str | None, operations: frozenset[str] = frozenset()) -> GraphQLSchema:
+        """The schema a role sees, of the root fields it is limited to, if to any; always a valid one."""
+        return self._view(role, operations)
 
-    def sdl(self, role: str | None) -> str:
-        """The role's schema in the schema definition language."""
-        return print_schema(self._view(role)) + "\n"
+    def sdl(self, role: str | None, operations: frozenset[str] = frozenset()) -> str:
+        """The same in the schema definition language."""
+        return print_schema(self._view(role, operations)) + "\n"
 
     def answer(
         self,
@@ -64,6 +66,7 @@ class SchemaViews:
         nodes: tuple[FieldNode, ...],
         operation: Operation,
         variables: Mapping[str, object],
+        operations: frozenset[str] = frozenset(),
     ) -> object:
         """The value of one introspection field, executed by graphql-core on the role's schema."""
         used = variables_of(nodes, operation.fragments)
@@ -84,24 +87,26 @@ class SchemaViews:
             )
         )
         given = {name: value for name, value in variables.items() if name in used}
-        result = execute_sync(self._view(role), document, variable_values=given)
+        result = execute_sync(self._view(role, operations), document, variable_values=given)
         if result.errors or result.data is None:
             raise RuntimeError("introspection of a valid schema failed")
         return result.data[key]
 
-    def _make(self, role: str | None) -> GraphQLSchema:
+    def _make(self, role: str | None, operations: frozenset[str]) -> GraphQLSchema:
         codes: Iterable[str | None] = (None, *self._policy.purposes)
         grants = [self._policy.grants(role, code) for code in codes]
-        return build_ast_schema(
-            _Filter(self._model, grants, self._policy.became(role)).document(self._document)
-        )
+        found = _Filter(self._model, grants, self._policy.became(role), operations)
+        return build_ast_schema(found.document(self._document))
 
 
 class _Filter:
     """Keeps of a schema document what at least one of the grants opens."""
 
-    def __init__(self, model: Model, grants: list[Grants], became: Grants | None) -> None:
+    def __init__(
+        self, model: Model, grants: list[Grants], became: Grants | None, operations: frozenset[str]
+    ) -> None:
         self._model = model
+        self._operations = operations
         self._grants = grants
         self._inputs = {of.name: of for root in model.mutations.values() for of in root.inputs()}
         becoming = [name for name, root in model.mutations.items() if root.becomes is not None]
@@ -132,11 +137,11 @@ class _Filter:
     def _definition(self, node: Any) -> Any | None:
         match node:
             case ObjectTypeDefinitionNode() if node.name.value == "Query":
-                return _with_fields(node, [self._root(field) for field in node.fields or ()])
+                return _with_fields(node, [self._root(field) for field in self._asked(node)])
             case ObjectTypeDefinitionNode() if node.name.value == "Mutation":
-                return _with_fields(node, [self._mutation(field) for field in node.fields or ()])
+                return _with_fields(node, [self._mutation(field) for field in self._asked(node)])
             case ObjectTypeDefinitionNode() if node.name.value == "Subscription":
-                return _with_fields(node, [self._subscription(field) for field in node.fields or ()])
+                return _with_fields(node, [self._subscription(field) for field in self._asked(node)])
             case ObjectTypeDefinitionNode() if entity := self._model.entities.get(node.name.value):
                 if not self._shows(entity):
                     return None
@@ -145,6 +150,12 @@ class _Filter:
                 return self._input(node)
             case _:
                 return node
+
+    def _asked(self, node: ObjectTypeDefinitionNode) -> list[FieldDefinitionNode]:
+        """The root fields that the caller is not kept from."""
+        root = node.name.value
+        fields = node.fields or ()
+        return [field for field in fields if may_ask(self._operations, f"{root}.{field.name.value}")]
 
     def _sees(self, entity: Entity) -> bool:
         return self._any(lambda grants: grants.type_access(entity.name))

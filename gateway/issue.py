@@ -15,10 +15,9 @@ from uuid6 import uuid7
 from .config import Settings
 from .errors import StartError
 from .policy import STAFF
-from .principal import SigningKey, new_partner_token, partner_token_hash, utc_now
+from .principal import SigningKey, new_partner_token, partner_token_hash, token_prefix, utc_now
 
 PARTNER_LIFETIME = timedelta(days=90)
-PREFIX_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,7 @@ async def keep_partner_token(
         holder.name,
         "NEWSLETTER" if holder.carrier is None else "CARRIER",
         holder.carrier,
-        token[:PREFIX_LENGTH],
+        token_prefix(token),
         partner_token_hash(token),
         issued_by,
         now,

@@ -16,10 +16,13 @@ from .grants import Grants
 from .introspection import SchemaViews
 from .operation import Operation
 from .plan import Plan
+from .plan.judge import may_ask
 from .plan.selections import Selections
 from .plan.values import Constant, LocalRoot
 from .policy import Policy
 from .principal import Principal
+
+ROOTS = ("Query.", "Mutation.", "Subscription.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def local_values(
                 fields = {"version": notice.version, "text": notice.text, "digest": notice.digest}
                 value = _picked(selections, root.nodes, "PrivacyNotice", fields)
             case _:
-                value = local.views.answer(principal.role, root.key, root.nodes, operation, variables)
+                asked = (principal.role, root.key, root.nodes, operation, variables)
+                value = local.views.answer(*asked, principal.operations)
         found[root.key] = orjson.dumps(value)
     return found
 
@@ -75,6 +79,7 @@ def _viewer(local: Local, principal: Principal, grants: Grants) -> dict[str, obj
     held = [
         {"coordinate": coordinate, "uses": sorted(use.name for use in uses)}
         for coordinate, uses in grants.coordinates().items()
+        if not coordinate.startswith(ROOTS) or may_ask(principal.operations, coordinate)
     ]
     return {
         "role": principal.role,

@@ -28,6 +28,7 @@ from .grants import ANY_PURPOSE, Grants, Line, Use, make_grants
 
 ROLES = ("anonymous", "customer", *(role.value for role in StaffRole), "carrier", "newsletter")
 STAFF = frozenset(role.value for role in StaffRole)
+PARTNER_ROLES = ("carrier", "newsletter")
 WRITING = frozenset({Use.CREATE, Use.UPDATE})
 # The rows of an operation, which has none, and those that are only being made.
 EVERY_ROW, NEW_ROW = "every", "new"

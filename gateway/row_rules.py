@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     DateTime,
     Exists,
@@ -54,10 +55,14 @@ RowAccess = AllRows | Where
 
 
 class Scope(Enum):
-    """How far a customer's `own` reaches: their account, or the one order their token is for."""
+    """How far a customer's `own` reaches: their account, or the one order their token is for.
+
+    And a carrier's `assigned…`: all that is assigned to it, or of that the deliveries its token names.
+    """
 
     ACCOUNT = "account"
     ONE_ORDER = "one order"
+    NAMED_DELIVERIES = "named deliveries"
 
 
 def some(outer: FromClause, *conditions: Condition) -> Condition:
@@ -103,7 +108,7 @@ def _other(name: str) -> FromClause:
 
 
 def caller(name: str) -> ColumnElement[Any]:
-    """The id the caller has as a `customer`, `order` or `carrier`, bound when the statement runs."""
+    """The id the caller has as a `customer`, `order`, `carrier` or `rotation` of keys; bound when run."""
     return bindparam(f"caller_{name}", type_=Uuid())
 
 
@@ -122,7 +127,7 @@ def days(setting: str) -> ColumnElement[Any]:
 
 def _unrestricted(table: FromClause, name: str, _: Scope) -> list[Condition]:
     # GDPR Article 18(2): while restricted, only the person and the privacy officer see the data.
-    if name == "carrier":
+    if name in ("carrier", "partner_token"):
         return []
     if name == "customer":
         return [table.c.restricted_at.is_(None)]
@@ -145,6 +150,8 @@ def _own(table: FromClause, name: str, scope: Scope) -> list[Condition]:
             return theirs
         case Scope.ONE_ORDER:
             return [*theirs, _of_one_order(table, name)]
+        case Scope.NAMED_DELIVERIES:
+            return [false()]
 
 
 def _of_one_order(table: FromClause, name: str) -> Condition:
@@ -197,8 +204,19 @@ def _consented(customer: FromClause, _: str, __: Scope) -> list[Condition]:
     return [customer.c.marketing_consent]
 
 
-def _self(table: FromClause, _: str, __: Scope) -> list[Condition]:
-    return [table.c.id == caller("carrier")]
+def _self(table: FromClause, name: str, _: Scope) -> list[Condition]:
+    if name == "carrier":
+        return [table.c.id == caller("carrier")]
+    # The keys of the rotation that the token asked with is of, and what was narrowed from them, so that a
+    # carrier can end its subcontractor's token. Narrowing goes two steps deep.
+    parent, above = _other("partner_token"), row_of("partner_token", -1)
+    child = some(table, parent.c.id == table.c.parent_id, _is_key_of_caller(parent))
+    steps = (parent.c.id == table.c.parent_id, above.c.id == parent.c.parent_id, _is_key_of_caller(above))
+    return [or_(_is_key_of_caller(table), child, some(table, *steps))]
+
+
+def _is_key_of_caller(token: FromClause) -> Condition:
+    return func.coalesce(token.c.first_id, token.c.id) == caller("rotation")
 
 
 def _delivery_end(delivery: FromClause) -> ColumnElement[Any]:
@@ -219,10 +237,16 @@ def _is_assigned(delivery: FromClause, _: str) -> Condition:
     )
 
 
-def _assigned(table: FromClause, name: str, _: Scope) -> list[Condition]:
+def _assigned(table: FromClause, name: str, scope: Scope) -> list[Condition]:
+    is_assigned = _is_assigned_and_named if scope is Scope.NAMED_DELIVERIES else _is_assigned
     if name == "delivery_event":
-        return [_parent(table, "delivery", "delivery_id", _is_assigned)]
-    return [_is_assigned(table, name)]
+        return [_parent(table, "delivery", "delivery_id", is_assigned)]
+    return [is_assigned(table, name)]
+
+
+def _is_assigned_and_named(delivery: FromClause, name: str) -> Condition:
+    named = bindparam("caller_deliveries", type_=ARRAY(Uuid()))
+    return and_(_is_assigned(delivery, name), delivery.c.id == func.any(named))
 
 
 def _until(period: str) -> Adds:
@@ -281,7 +305,7 @@ class Rule:
 
 _OF_ORDERS = frozenset({"orders", "order_line", "delivery", "delivery_event", "returns", "return_line"})
 _PERSONAL = _OF_ORDERS | {"customer", "consent_event"}
-_ANY = _PERSONAL | {"carrier"}
+_ANY = _PERSONAL | {"carrier", "partner_token"}
 _DELIVERY = frozenset({"delivery"})
 _RETURN = frozenset({"returns"})
 
@@ -290,7 +314,7 @@ _RULES: Mapping[str, Rule] = {
     "all": Rule("every", _unrestricted, _ANY),
     "linked": Rule("all", _not_erased, _PERSONAL),
     "own": Rule("every", _own, _PERSONAL),
-    "self": Rule("every", _self, frozenset({"carrier"})),
+    "self": Rule("every", _self, frozenset({"carrier", "partner_token"})),
     "open": Rule("all", _open, _OF_ORDERS),
     "consented": Rule("linked", _consented, frozenset({"customer"})),
     "assigned": Rule("all", _assigned, frozenset({"delivery", "delivery_event"})),

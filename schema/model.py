@@ -21,6 +21,7 @@ from .fields import SOURCE, Kind, Scalar, Source, ToMany, ToOne, ValueObject, ta
 from .inputs import camel
 from .mutation import Mutation, make_root, read_mutations
 from .orders import Order, OrderLine
+from .partner_tokens import PartnerToken
 from .partners import Carrier
 from .query import LISTS, LOOKUPS, Query, settle_query
 from .returns import Return, ReturnLine
@@ -37,6 +38,7 @@ ENTITIES: tuple[type, ...] = (
     Return,
     ReturnLine,
     Carrier,
+    PartnerToken,
 )
 
 

@@ -13,7 +13,7 @@ from strawberry.types.base import StrawberryList, StrawberryOptional
 
 from .connections import Connections
 from .fields import Many, Node
-from .inputs import optional
+from .inputs import camel, optional
 
 
 @strawberry.enum(description="What a grant lets its holder do with a coordinate.")
@@ -70,6 +70,7 @@ LISTS = {
     "deliveries": "Delivery",
     "returns": "Return",
     "carriers": "Carrier",
+    "partnerTokens": "PartnerToken",
 }
 
 
@@ -98,6 +99,7 @@ class Query:
     deliveries: Many = strawberry.field(description="The deliveries the caller may see.")
     returns: Many = strawberry.field(description="The returns the caller may see.")
     carriers: Many = strawberry.field(description="The carriers.")
+    partner_tokens: Many = strawberry.field(description="The tokens of partners the caller may see.")
 
 
 def _argument(name: str, annotation: Any, description: str) -> StrawberryArgument:
@@ -111,7 +113,7 @@ def settle_query(entities: Mapping[str, type], connections: Connections) -> None
     """Gives the root fields their types and arguments."""
     fields: Any = Query.__strawberry_definition__.fields  # type: ignore[attr-defined]  # set by Strawberry
     for field in fields:
-        name = field.python_name.removesuffix("_")
+        name = camel(field.python_name.removesuffix("_"))
         if name in LISTS:
             connections.attach(field, LISTS[name])
         elif name in LOOKUPS:

@@ -126,9 +126,10 @@ class StaffRole(Enum):
     PRIVACY_OFFICER = "privacy_officer"
 
 
+@strawberry.enum(description="What a partner does for the store.")
 class PartnerKind(Enum):
-    CARRIER = "CARRIER"
-    NEWSLETTER = "NEWSLETTER"
+    CARRIER = strawberry.enum_value("CARRIER", description="It carries deliveries.")
+    NEWSLETTER = strawberry.enum_value("NEWSLETTER", description="It sends the newsletter.")
 
 
 def _texts(*states: Enum) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import (
-    ARRAY,
     Boolean,
     CheckConstraint,
     Column,
@@ -32,6 +31,7 @@ from .credentials import Credential as Credential
 from .ledgers import Change as Change
 from .ledgers import Idempotency as Idempotency
 from .ledgers import Mail as Mail
+from .partner_keys import PartnerToken as PartnerToken
 from .price_list import Product as Product
 from .states import (
     ConsentPurpose,
@@ -39,7 +39,6 @@ from .states import (
     CustomerStatus,
     DeliveryStatus,
     OrderStatus,
-    PartnerKind,
     PaymentMethod,
     PaymentStatus,
     ReturnKind,
@@ -316,30 +315,6 @@ class ReturnLine(SQLModel, table=True):
     customer_id: uuid.UUID = column(Uuid(), TECHNICAL)
     order_line_id: uuid.UUID = column(Uuid(), TECHNICAL, ForeignKey("order_line.id"))
     quantity: int = column(Integer(), tags.returned("user.behavior.purchase_history"))
-
-
-class PartnerToken(SQLModel, table=True):
-    """A restricted token of a carrier or of the newsletter provider; only its hash is kept."""
-
-    __tablename__ = "partner_token"
-    __table_args__ = (
-        one_of("kind", PartnerKind),
-        CheckConstraint("(kind = 'CARRIER') = (carrier_id IS NOT NULL)", name="carrier_token_has_carrier"),
-        CheckConstraint("expires_at <= created_at + interval '90 days'", name="expires_within_90_days"),
-    )
-    id: uuid.UUID = primary_key()
-    partner: str = column(TEXT, CARRIER_DATA)
-    kind: str = column(TEXT, CARRIER_DATA)
-    carrier_id: uuid.UUID | None = column(Uuid(), TECHNICAL, ForeignKey("carrier.id"), null=True)
-    prefix: str = column(TEXT, TECHNICAL)
-    hash: str = column(TEXT, TECHNICAL, unique=True)
-    operations: list[str] = column(ARRAY(TEXT), TECHNICAL, server_default=text("'{}'"))
-    networks: list[str] = column(ARRAY(TEXT), TECHNICAL, server_default=text("'{}'"))
-    issued_by: str = column(TEXT, tags.staff("user.unique_id"))
-    created_at: datetime = column(TIME, TECHNICAL)
-    expires_at: datetime = column(TIME, TECHNICAL)
-    last_used_at: datetime | None = column(TIME, TECHNICAL, null=True)
-    revoked_at: datetime | None = column(TIME, TECHNICAL, null=True)
 
 
 class Employee(SQLModel, table=True):

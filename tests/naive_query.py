@@ -42,6 +42,7 @@ LISTS = {
     "deliveries": "Delivery",
     "returns": "Return",
     "carriers": "Carrier",
+    "partnerTokens": "PartnerToken",
 }
 LOOKUPS = {"customer": "Customer", "order": "Order", "delivery": "Delivery", "return": "Return"}
 

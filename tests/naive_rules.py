@@ -27,6 +27,7 @@ TABLES = {
     "Return": "returns",
     "ReturnLine": "return_line",
     "Carrier": "carrier",
+    "PartnerToken": "partner_token",
 }
 
 ONLY_PURPOSE = {
@@ -67,6 +68,7 @@ class Asker:
     order_id: UUID | None = None
     carrier_id: UUID | None = None
     purpose: str | None = None
+    token_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,8 @@ class Register:
                 return self._is_open(self.rows["Order"][self._order_id(type_name, row)])
             case "consented":
                 return row["erased_at"] is None and self.consents(row)
+            case "self" if type_name == "PartnerToken":
+                return self._is_key_of_asker(row)
             case "self":
                 return row["id"] == self.asker.carrier_id
             case _:
@@ -248,7 +252,7 @@ class Register:
         match type_name:
             case "Customer":
                 return row
-            case "Carrier":
+            case "Carrier" | "PartnerToken":
                 return None
             case _:
                 return self.rows["Customer"][row["customer_id"]]
@@ -274,6 +278,16 @@ class Register:
             return self._order_id(type_name, row) == self.asker.order_id
         owner = self._owner(type_name, row)
         return owner is not None and owner["id"] == self.asker.customer_id
+
+    def _is_key_of_asker(self, token: Row) -> bool:
+        """Whether it is the token asked with, a key of the same rotation, or narrowed from one of those."""
+        mine = self.rows["PartnerToken"].get(self.asker.token_id) if self.asker.token_id else None
+        step: Row | None = token
+        while mine is not None and step is not None:
+            if (step["first_id"] or step["id"]) == (mine["first_id"] or mine["id"]):
+                return True
+            step = self.rows["PartnerToken"].get(step["parent_id"])
+        return False
 
     def _is_restricted(self, type_name: str, row: Row) -> bool:
         owner = self._owner(type_name, row)

@@ -34,7 +34,13 @@ ROLES = (
 )
 NOBODY = "00000000-0000-7000-8000-000000000000"
 # What an id of an input names, where its name does not say so.
-NAMED = {"orderId": "Order", "deliveryId": "Delivery", "carrier": "Carrier", "orderLine": "OrderLine"}
+NAMED = {
+    "orderId": "Order",
+    "deliveryId": "Delivery",
+    "deliveries": "Delivery",
+    "carrier": "Carrier",
+    "orderLine": "OrderLine",
+}
 SCALARS: Mapping[str, Any] = {
     "String": "x",
     "Int": 1,
@@ -80,7 +86,9 @@ def sample(of: Input, name: str, entity: str) -> Any:
     nested = of.fields[name].nested
     if isinstance(kind, GraphQLList):
         kind = get_nullable_type(kind.of_type)
-        return [minimal(nested, entity)] if nested else [SCALARS[kind.name]]
+        if nested is not None:
+            return [minimal(nested, entity)]
+        return [global_id(NAMED[name], NOBODY) if kind.name == "ID" else SCALARS[kind.name]]
     if nested is not None:
         return minimal(nested, entity)
     if isinstance(kind, GraphQLInputObjectType):
@@ -317,6 +325,14 @@ def test_the_input_fields_that_go_with_a_mutation_are_these_alone() -> None:
         ("RequestOrderAccessInput", "number"),
         ("RequestOrderAccessInput", "name"),
         ("RequestOrderAccessInput", "email"),
+        ("IssuePartnerTokenInput", "kind"),
+        ("IssuePartnerTokenInput", "carrier"),
+        *(("RotatePartnerTokenInput", name) for name in ("overlapHours", "expiresAt")),
+        *(
+            (f"{verb}PartnerTokenInput", name)
+            for verb in ("Issue", "Narrow")
+            for name in ("expiresAt", "operations", "networks", "documents", "deliveries")
+        ),
     }
     for of in inputs():
         for field in of.fields.values():

@@ -18,7 +18,7 @@ from gateway.migrate import migration_config, on_database
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 INSERTED = {
     *("customer", "credential", "consent_event", "orders", "order_line", "delivery", "delivery_event"),
-    *("returns", "return_line", "change", "idempotency", "mail"),
+    *("returns", "return_line", "change", "idempotency", "mail", "partner_token"),
 }
 UPDATED = {
     "customer": "first_name surname street_address postal_code postal_town country_code phone email"
@@ -30,6 +30,7 @@ UPDATED = {
     "returns": "status inspection_note refund_amount refunded_at refund_iban version",
     "carrier": "name contact_email active version",
     "mail": "attempts next_attempt_at failed_at",
+    "partner_token": "last_used_at revoked_at expires_at",
 }
 NUMBERS = {"customer_number", "order_number", "return_number"}
 Rights = dict[str, set[str]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from gateway.config import Settings
 from gateway.demo.principals import DemoPrincipal, ensure_principals
 from gateway.demo.seed import seed
 from gateway.migrate import migrate
-from gateway.principal import SigningKey
+from gateway.principal import SigningKey, partner_token_hash
 from schema.scalars import read_global_id
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
@@ -48,6 +48,7 @@ class Asker:
     customer_id: UUID | None = None
     order_id: UUID | None = None
     carrier_id: UUID | None = None
+    token_id: UUID | None = None
 
 
 @dataclass(repr=False)
@@ -189,6 +190,18 @@ def _one_order(world: World) -> Asker:
     return Asker("one-order", "customer", headers, customer_id=customer, order_id=wanted["id"])
 
 
+def _with_tokens(world: World) -> dict[str, Asker]:
+    """The partners, with the ids of their tokens."""
+    ids = {row["hash"]: row["id"] for row in world.rows()["partner_token"]}
+    tokens = {name: who.headers.get("Authorization", "")[7:] for name, who in world.askers.items()}
+    hashes = {name: partner_token_hash(token) for name, token in tokens.items()}
+    return {
+        name: replace(world.askers[name], token_id=ids[digest])
+        for name, digest in hashes.items()
+        if digest in ids
+    }
+
+
 @contextmanager
 def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
     """A world on an empty database."""
@@ -196,7 +209,9 @@ def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
     asyncio.run(seed(url, customers=CUSTOMERS, seed=7, now=NOW, progress=lambda *_: None))
     key_file = folder / "key.pem"
     key = SigningKey.create(key_file)
-    given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, **changed}
+    # Last uses would change rows under a test that compares them.
+    given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, "last_used_seconds": 1e6}
+    given |= changed
     settings = Settings(**given)
     principals = asyncio.run(ensure_principals(url, settings, key, b"tests", NOW))
     clock = Clock()
@@ -205,6 +220,7 @@ def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
         world = World(url, gateway, client, clock, make_askers(principals), key)
         _record(world)
         world.askers["one-order"] = _one_order(world)
+        world.askers |= _with_tokens(world)
         yield world
 
 

@@ -77,6 +77,7 @@ def run_demo(demo: Demo, console: Console) -> None:
             timeout_graceful_shutdown=LONGEST_STOP_SECONDS,
             log_level="warning",
             access_log=False,
+            proxy_headers=False,
             server_header=False,
         )
         # uvicorn ends its work on an interrupt, and then raises it again: here it is the way to stop.

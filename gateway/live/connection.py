@@ -105,11 +105,13 @@ def _told_by_signals(tell: Callable[[], None]) -> Iterator[None]:
 class Caller:
     """Who opened a connection, identified again and again."""
 
-    def __init__(self, gateway: Gateway, authorization: str | None, act_as: str | None, host: str) -> None:
+    def __init__(
+        self, gateway: Gateway, authorization: str | None, act_as: str | None, address: str | None
+    ) -> None:
         self._gateway = gateway
         self._authorization = authorization
         self._act_as = act_as
-        self._host = host
+        self._address = address
 
     async def open(self) -> None:
         """Identifies the caller for the first time; raises `RequestError`."""
@@ -117,8 +119,8 @@ class Caller:
 
     @property
     def owner(self) -> str:
-        """Whose connections are counted together: the principal's, or those of one host without a token."""
-        return self._first.id or f"anonymous {self._host}"
+        """Whose connections are counted together: the principal's, or those of one address without one."""
+        return self._first.id or f"anonymous {self._address}"
 
     async def again(self) -> Principal:
         """The caller, who still is who they were and acts in the same role; raises `CallerLost`."""
@@ -133,8 +135,8 @@ class Caller:
         return found
 
     async def _identify(self) -> Principal:
-        gateway = self._gateway
-        return await gateway.principals.identify(self._authorization, self._act_as, gateway.clock())
+        principals, now = self._gateway.principals, self._gateway.clock()
+        return await principals.identify(self._authorization, self._act_as, now, self._address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,12 @@ def next_event(body: bytes) -> bytes:
     return b"event: next\ndata: " + body.replace(b"\n", b"\ndata: ") + b"\n\n"
 
 
-async def event_response(live: Live, request: Request, host: str, headers: Mapping[str, str]) -> Response:
+async def event_response(live: Live, request: Request, headers: Mapping[str, str]) -> Response:
     """The stream of an operation's answers; raises `HttpError` where there is none."""
     try:
-        if is_subscription(live.gateway, request):
-            caller = Caller(live.gateway, request.authorization, request.act_as, host)
+        if await is_subscription(live.gateway, request):
+            address = request.client_address
+            caller = Caller(live.gateway, request.authorization, request.act_as, address)
             await caller.open()
             return EventStream(live, caller, request, headers)
         found = await answer(live.gateway, request)

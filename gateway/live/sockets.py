@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..answer import Answer, Request, answer, is_subscription
+from ..client_address import client_address
 from ..errors import CallerLost, Code, Problem, RequestError, SocketEnd, TooMany, Unauthenticated
 from ..failures import failure
 from ..response import failed
@@ -111,6 +112,7 @@ class _Socket:
         self._settings = live.gateway.settings
         self._websocket = websocket
         self._given = {name: headers[name] for name in GIVEN if name in headers}
+        self._address = client_address(websocket.scope, self._settings.trusted_proxies)
         self._seat = ExitStack()
         self._ended: asyncio.Future[SocketEnd | Left] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -218,9 +220,8 @@ class _Socket:
 
     async def _seated(self) -> Caller:
         """The caller, identified and counted."""
-        given, client = self._given, self._websocket.client
-        host = client.host if client else ""
-        caller = Caller(self._live.gateway, given.get("authorization"), given.get("act-as"), host)
+        given, gateway = self._given, self._live.gateway
+        caller = Caller(gateway, given.get("authorization"), given.get("act-as"), self._address)
         try:
             await caller.open()
             self._seat.enter_context(self._live.seats.seat(caller.owner))
@@ -257,6 +258,7 @@ class _Socket:
             purpose=self._given.get("processing-purpose"),
             reject_on_refusal=self._given.get("on-forbidden") == "reject",
             may_change=True,
+            client_address=self._address,
         )
 
     def _complete(self, id: str) -> None:
@@ -289,7 +291,7 @@ class _Socket:
         self, operation: _Operation, request: Request, caller: Caller, send: Any
     ) -> Answer | None:
         """Sends the answers of an operation; returns the one that refuses it as a whole."""
-        if is_subscription(self._live.gateway, request):
+        if await is_subscription(self._live.gateway, request):
             subscription = operation.follow(Subscription(self._live, caller, request))
             return await subscription.run(send)
         found = await answer(self._live.gateway, request)

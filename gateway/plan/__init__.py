@@ -7,6 +7,7 @@ Rejects with `RequestError` what no grant could mend: BAD_PAGE, BAD_LOOKUP, BAD_
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from schema.model import Model
 
@@ -23,25 +24,36 @@ from .planner import Planner
 from .selections import Selections
 from .values import Plan, Refusal, Root
 
-__all__ = ["Plan", "Refusal", "plan"]
+__all__ = ["Access", "Plan", "Refusal", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a caller may do: the grants, how far they reach, and the root fields they are limited to.
+
+    Without any root fields they are limited to none.
+    """
+
+    grants: Grants
+    scope: Scope
+    operations: frozenset[str] = frozenset()
 
 
 def plan(
     operation: Operation,
     variables: Mapping[str, object],
-    grants: Grants,
-    scope: Scope,
+    access: Access,
     model: Model,
     settings: Settings,
     became: Grants | None = None,
 ) -> Plan:
-    """The plan of an operation for the caller's grants. It holds for all variables with the same `seen`.
+    """The plan of an operation for the caller's access. It holds for all variables with the same `seen`.
 
     `became` are the grants of what an anonymous caller may become by a change.
     """
     selections = Selections(operation, variables)
-    judge = Judge(grants)
-    planner = Planner(model, settings, selections, variables, Trees(variables), judge, scope)
+    judge = Judge(access.grants, access.operations)
+    planner = Planner(model, settings, selections, variables, Trees(variables), judge, access.scope)
     selected = [operation.definition.selection_set]
     roots: tuple[Root, ...]
     if operation.is_mutation:
@@ -61,6 +73,6 @@ def plan(
         roots=roots,
         refusals=tuple(judge.refusals.values()),
         withheld=tuple(sorted(judge.withheld)),
-        scope=scope,
+        scope=access.scope,
         cost=cost,
     )

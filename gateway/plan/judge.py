@@ -14,16 +14,33 @@ from ..grants import AnyOperator, Comparison, ExactMatch, Grants, Masked, PerRow
 from .selections import Path
 from .values import Refusal
 
+# What everybody may ask: who they are, and how their data is handled.
+ALWAYS = frozenset({"Query.viewer", "Query.privacyNotice"})
+
+
+def may_ask(operations: frozenset[str], coordinate: str) -> bool:
+    """Whether a root field may be asked by one who is limited to these; without any they may ask all."""
+    return not operations or coordinate in operations or coordinate in ALWAYS
+
 
 @dataclass(slots=True)
 class Judge:
     """The judgements of one operation, for the grants of one role and purpose."""
 
     grants: Grants
+    # The root fields the caller is limited to; without any, to none.
+    operations: frozenset[str] = frozenset()
     refusals: dict[tuple[str, str | None], Refusal] = field(default_factory=dict)
     withheld: set[str] = field(default_factory=set)
     comparison_refused: bool = False
     conditions: int = 0
+
+    def opens(self, coordinate: str, path: Path, location: Location | None) -> bool:
+        """Whether a root field is among those the caller is limited to, if to any; no purpose would do."""
+        if may_ask(self.operations, coordinate):
+            return True
+        self._refuse(coordinate, (), path, location)
+        return False
 
     def cell(self, of: Field, path: Path, location: Location | None) -> Shown | Masked | PerRow | None:
         """What is seen of a field; None where it is refused."""

@@ -41,12 +41,14 @@ def mutation_root(planner: Planner, key: str, nodes: Sequence[FieldNode], became
     if name == "__typename":
         return Constant(key, "Mutation")
     mutation = planner.model.mutations[name]
-    if not planner.judge.execution(f"Mutation.{name}", path, location_of(nodes[0])):
+    judge, location = planner.judge, location_of(nodes[0])
+    coordinate = f"Mutation.{name}"
+    if not (judge.opens(coordinate, path, location) and judge.execution(coordinate, path, location)):
         return Constant(key, None)
     becomes = became is not None and mutation.becomes is not None
     if became is not None and mutation.becomes is not None:
         # What an anonymous caller just made is answered as the customer it became.
-        judge = Judge(became, planner.judge.refusals, planner.judge.withheld)
+        judge = Judge(became, refusals=judge.refusals, withheld=judge.withheld)
         planner = replace(planner, judge=judge, scope=_SCOPES[mutation.becomes])
     return MutationRoot(key, mutation, tuple(nodes), _payload(planner, mutation, nodes, path), becomes)
 

@@ -75,6 +75,9 @@ class Planner:
             return Constant(key, "Query")
         if name in INTROSPECTION:
             return LocalRoot(key, name, tuple(nodes))
+        kind = "Subscription" if name in self.model.subscriptions else "Query"
+        if not self.judge.opens(f"{kind}.{name}", path, location):
+            return None
         if name in self.model.lists:
             return self._list_root(key, nodes, path)
         if name in self.model.lookups:

@@ -17,18 +17,27 @@ from ..errors import Code, HttpError, Unauthenticated
 from ..policy import STAFF
 from .keys import Identity, SigningKey
 from .known import Known
-from .partner_tokens import PARTNER_PREFIX, is_well_formed, new_partner_token, partner_token_hash
+from .partner_tokens import (
+    PARTNER_PREFIX,
+    is_well_formed,
+    new_partner_token,
+    partner_token_hash,
+    token_prefix,
+)
+from .partners import LastUses, Partner, partner_of
 from .values import ANONYMOUS, DesignationRow, PartnerRow, Principal, Register
 
 __all__ = [
     "ANONYMOUS",
     "DesignationRow",
+    "LastUses",
     "PartnerRow",
     "Principal",
     "Principals",
     "SigningKey",
     "new_partner_token",
     "partner_token_hash",
+    "token_prefix",
     "utc_now",
 ]
 
@@ -50,10 +59,16 @@ class Principals:
         self._partner_hashes: Cache[str, str] = Cache(settings.principal_cache_entries)
         entries, seconds = settings.principal_cache_entries, settings.principal_cache_seconds
         self._designations: Known[uuid.UUID, tuple[DesignationRow, ...]] = Known(entries, seconds)
-        self._partners: Known[str, PartnerRow] = Known(entries, seconds)
+        self._partners: Known[str, Partner] = Known(entries, seconds)
+        self.last_uses = LastUses()
 
-    async def identify(self, authorization: str | None, act_as: str | None, now: datetime) -> Principal:
-        """The caller; raises `Unauthenticated`, or `HttpError` where the role is not clear or not theirs."""
+    async def identify(
+        self, authorization: str | None, act_as: str | None, now: datetime, address: str | None = None
+    ) -> Principal:
+        """The caller; raises `Unauthenticated`, or `HttpError` where the role is not clear or not theirs.
+
+        `address` is where the request comes from; None where that is not known.
+        """
         if authorization is None:
             principal = ANONYMOUS
         else:
@@ -62,7 +77,7 @@ class Principals:
             if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
                 raise Unauthenticated("malformed")
             if token.startswith(PARTNER_PREFIX):
-                principal = await self._partner(token, now)
+                principal = await self._partner(token, now, address)
             else:
                 principal = await self._signed(token, act_as, now)
         if act_as is not None and principal.role != act_as:
@@ -94,22 +109,23 @@ class Principals:
         chosen = act_as if act_as in roles else roles[0] if len(roles) == 1 else None
         return Principal(chosen, global_id("Employee", employee))
 
-    async def _partner(self, token: str, now: datetime) -> Principal:
+    async def _partner(self, token: str, now: datetime, address: str | None) -> Principal:
         token_hash = self._partner_hashes.get(token)
         if token_hash is None:
             if not is_well_formed(token):
                 raise Unauthenticated("malformed")
             token_hash = self._partner_hashes.put(token, partner_token_hash(token))
-        row = await self._partners.of(token_hash, now, self._register.partner_token)
-        if row is None:
+        found = await self._partners.of(token_hash, now, self._learned)
+        if found is None:
             raise Unauthenticated("unknown token")
-        if row.revoked_at is not None:
-            raise Unauthenticated("revoked")
-        if now >= row.expires_at:
-            raise Unauthenticated("expired")
-        if row.kind == "CARRIER" and row.carrier_id is not None:
-            return Principal("carrier", global_id("Carrier", row.carrier_id), carrier_id=row.carrier_id)
-        return Principal("newsletter", global_id("PartnerToken", row.id))
+        principal = found.check(address, now)
+        if principal.token_id is not None:
+            self.last_uses.note(principal.token_id, now)
+        return principal
+
+    async def _learned(self, token_hash: str) -> Partner | None:
+        row = await self._register.partner_token(token_hash)
+        return None if row is None else partner_of(row)
 
     # ------------------------------------------------------------ changes
 

@@ -9,6 +9,7 @@ import zlib
 
 PARTNER_PREFIX = "crp_"
 _CHECKSUM_LENGTH = 8
+_SHOWN_LENGTH = 12
 
 
 def new_partner_token(secret: bytes | None = None) -> str:
@@ -20,6 +21,11 @@ def new_partner_token(secret: bytes | None = None) -> str:
 def partner_token_hash(token: str) -> str:
     """What is stored of a partner token. 256 random bits need no slow hash."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def token_prefix(token: str) -> str:
+    """The beginning of a token, by which people tell it from others: 32 of its 256 bits."""
+    return token[:_SHOWN_LENGTH]
 
 
 def _checksum(body: str) -> str:

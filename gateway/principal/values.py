@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -20,6 +21,13 @@ class Principal:
     customer_id: uuid.UUID | None = None
     order_id: uuid.UUID | None = None
     carrier_id: uuid.UUID | None = None
+    # Of a partner: its token, the first key of its rotation, and what it is for: root fields (without any all
+    # of its role), documents, deliveries.
+    token_id: uuid.UUID | None = None
+    rotation_id: uuid.UUID | None = None
+    operations: frozenset[str] = frozenset()
+    documents: frozenset[str] | None = None
+    deliveries: tuple[uuid.UUID, ...] | None = None
 
 
 ANONYMOUS = Principal("anonymous")
@@ -41,13 +49,18 @@ class DesignationRow:
 
 @dataclass(frozen=True, slots=True)
 class PartnerRow:
-    """A partner token as the table has it."""
+    """A partner token as the table has it; it ends no later than those it was narrowed from."""
 
     id: uuid.UUID
+    first_id: uuid.UUID | None
     kind: str
     carrier_id: uuid.UUID | None
     expires_at: datetime
     revoked_at: datetime | None
+    operations: Sequence[str]
+    networks: Sequence[str]
+    documents: Sequence[str] | None
+    deliveries: Sequence[uuid.UUID] | None
 
 
 class Register(Protocol):

@@ -6,6 +6,7 @@ row. An operation is answered only after its transaction is committed; what is r
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,7 +94,12 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
         said["userErrors"] = [mistake.shown() for mistake in rejected.mistakes]
     if outcome.body is not None:
         return outcome.body
-    return await _payload(asked, write.root, outcome, {**outcome.extras, **said}, transaction, tools)
+    # INVARIANT: a secret is in no statement, so that no log of the database's can hold it.
+    marks = {name: secrets.token_hex(16) for name in outcome.secrets}
+    body = await _payload(asked, write.root, outcome, {**outcome.extras, **marks, **said}, transaction, tools)
+    for name, secret in outcome.secrets.items():
+        body = body.replace(orjson.dumps(marks[name]), orjson.dumps(secret))
+    return body
 
 
 def _quiet(asked: Asked, root: MutationRoot, tools: Tools) -> Mapping[str, object]:

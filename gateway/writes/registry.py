@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import access, carriers, customers, deliveries, events, orders, returns
+from . import access, carriers, customers, deliveries, events, orders, partner_tokens, returns
 from .work import Handler
 
 HANDLERS: Mapping[str, Handler] = {
@@ -23,4 +23,8 @@ HANDLERS: Mapping[str, Handler] = {
     "requestReturn": returns.request_return,
     "updateReturn": returns.update_return,
     "updateCarrier": carriers.update_carrier,
+    "issuePartnerToken": partner_tokens.issue_partner_token,
+    "rotatePartnerToken": partner_tokens.rotate_partner_token,
+    "revokePartnerToken": partner_tokens.revoke_partner_token,
+    "narrowPartnerToken": partner_tokens.narrow_partner_token,
 }

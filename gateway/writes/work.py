@@ -45,6 +45,8 @@ class Tools:
     key: SigningKey
     notice: Notice
     forget: Callable[[str, uuid.UUID], None]
+    # The root fields that the token of a partner can be limited to, by its role.
+    partner_roots: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Outcome:
 
     `became` is as whom an anonymous caller is answered; `body` is the payload's JSON where the change itself
     has given it. `changed_principals` are those whose rights it changed, by kind and id: the worker forgets
-    what it knew of them before it answers.
+    what it knew of them before it answers. `secrets` are said like `extras`, but pass no statement.
     """
 
     made: Mapping[str, object] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Outcome:
     became: Principal | None = None
     changed_principals: tuple[tuple[str, uuid.UUID], ...] = ()
     body: bytes | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import orjson
 from gateway.answer import Gateway
 from gateway.app import create_gateway, settle_memory
 from gateway.operation import coerce, parse_operation
-from gateway.plan import plan
+from gateway.plan import Access, plan
 from gateway.principal import utc_now
 from gateway.row_rules import Scope, row_of
 from gateway.statements import Statement, compile_plan
@@ -137,7 +137,7 @@ def _planned(gateway: Gateway, new: New, number: int) -> _Planned:
     by_clock, started = time.perf_counter(), time.process_time()
     operation = parse_operation(text, None, gateway.model.graphql, gateway.settings)
     variables = coerce(operation, given, gateway.model.graphql)
-    made = plan(operation, variables, grants, Scope.ACCOUNT, gateway.model, gateway.settings)
+    made = plan(operation, variables, Access(grants, Scope.ACCOUNT), gateway.model, gateway.settings)
     planned = time.process_time()
     statement = compile_plan(made)
     compiled, by_clock = time.process_time(), time.perf_counter() - by_clock
