@@ -317,4 +317,6 @@ def _reachable(kept: Mapping[str, Any]) -> frozenset[str]:
                 for other in kept.values()
                 if any(interface.name.value == name for interface in getattr(other, "interfaces", None) or ())
             )
-    return frozenset(found)
+    # An interface that no field leads to is there for those who implement it, and brings no others.
+    implemented = (getattr(kept[name], "interfaces", None) or () for name in found & kept.keys())
+    return frozenset(found | {interface.name.value for some in implemented for interface in some})

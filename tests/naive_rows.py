@@ -147,6 +147,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "return_line": [return_line(61, ERKKI, 51, 21), return_line(62, AINO, 52, 22)],
     "carrier": [carrier(POSTI, "Posti"), carrier(DHL, "DHL")],
     "carrier_service": [service(POSTI, needs_phone=True), service(DHL, needs_email=True)],
+    "partner_token": [],
 }
 
 CUSTOMER = Asker("customer", customer_id=key(AINO))

@@ -224,10 +224,8 @@ class Register:
                 return self._is_open(self.rows["Order"][self._order_id(type_name, row)])
             case "consented":
                 return row["erased_at"] is None and self.consents(row)
-            case "self" if type_name == "PartnerToken":
-                return self._is_key_of_asker(row)
             case "self":
-                return row["id"] == self.asker.carrier_id
+                return self._is_self(type_name, row)
             case _:
                 return self._is_assigned(rule, self._delivery(type_name, row))
 
@@ -279,10 +277,12 @@ class Register:
         owner = self._owner(type_name, row)
         return owner is not None and owner["id"] == self.asker.customer_id
 
-    def _is_key_of_asker(self, token: Row) -> bool:
-        """Whether it is the token asked with, a key of the same rotation, or narrowed from one of those."""
+    def _is_self(self, type_name: str, row: Row) -> bool:
+        """The carrier itself; the token asked with, a key of the same rotation, or narrowed from those."""
+        if type_name == "Carrier":
+            return row["id"] == self.asker.carrier_id
         mine = self.rows["PartnerToken"].get(self.asker.token_id) if self.asker.token_id else None
-        step: Row | None = token
+        step: Row | None = row
         while mine is not None and step is not None:
             if (step["first_id"] or step["id"]) == (mine["first_id"] or mine["id"]):
                 return True
