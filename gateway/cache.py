@@ -43,6 +43,14 @@ class Cache(Generic[K, V]):
             self.evictions += before - len(self._entries)
         return value
 
+    def drop(self, key: K) -> None:
+        """Forgets an entry, if it is there."""
+        self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        """Forgets every entry."""
+        self._entries.clear()
+
     def counters(self) -> dict[str, int]:
         """How the cache fares: entries, hits, misses, evictions."""
         return {

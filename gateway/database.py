@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -95,6 +95,8 @@ class Connections:
             try:
                 yield begun
                 await begun.commit()
+                for step in begun.afterwards:
+                    step()
             except Exception:
                 await self._undone(begun, connection)
                 raise
@@ -165,6 +167,8 @@ class Transaction:
         self._connection = connection
         self._begun = False
         self._parts = 0
+        # What is to be done once it is committed.
+        self.afterwards: list[Callable[[], None]] = []
 
     async def row(self, sql: str, values: Sequence[object]) -> Any:
         """The first row, None where there is none; raises `DatabaseDuplicate`."""
@@ -281,15 +285,19 @@ class Database:
         row = await self.fetch(None, _DELIVERIES_OF, (order,))
         return tuple(row["ids"] or ())
 
-    async def listen(self, channel: str, heard: Callable[[str], None], begun: Callable[[], None]) -> None:
-        """Hands each notice on a channel to `heard` until the connection is lost; `begun` once it listens."""
+    async def listen(self, heard: Mapping[str, Callable[[str], None]], begun: Callable[[], None]) -> None:
+        """Hands each notice to its channel's function until the connection is lost.
+
+        `begun` is called once it listens.
+        """
         connection = await asyncpg.connect(
             self._settings.database_url.get_secret_value(),
             timeout=_CLOSING_SECONDS,
             server_settings={"application_name": "gateway listener"},
         )
         try:
-            await connection.add_listener(channel, lambda *notice: heard(notice[3]))
+            for channel in heard:
+                await connection.add_listener(channel, lambda *notice: heard[notice[2]](notice[3]))
             begun()
             while not connection.is_closed():
                 await _lost(connection)

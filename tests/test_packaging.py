@@ -30,7 +30,7 @@ TOP_LEVEL = {
 FILE_LINES, FUNCTION_LINES = 400, 40
 HOMES = {
     "casbin": ("gateway/policy.py",),
-    "jwt": ("gateway/principal.py",),
+    "jwt": ("gateway/principal/keys.py",),
     "aiosmtplib": ("gateway/mail/smtp.py",),
     "starlette": ("gateway/app.py", "gateway/live/events.py", "gateway/live/sockets.py"),
     "email_validator": ("schema/formats.py",),

@@ -16,10 +16,11 @@ from uuid import UUID
 
 from ..answer import Watched
 from ..database import Database
+from ..principal import Principals
 
 log = logging.getLogger("gateway")
 
-CHANNEL = "delivery_updated"
+CHANNEL, PRINCIPALS = "delivery_updated", "principal_changed"
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
 
 
@@ -92,8 +93,9 @@ class Feed:
 class Broker:
     """Hears of changes and tells the feeds that watch for them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, principals: Principals) -> None:
         self._database = database
+        self._principals = principals
         self._feeds: dict[Watched, set[Feed]] = {}
         self.is_listening = False
 
@@ -128,18 +130,21 @@ class Broker:
         wait = FIRST_WAIT_SECONDS
         while True:
             try:
-                await self._database.listen(CHANNEL, self.tell, self._begin)
+                heard = {CHANNEL: self.tell, PRINCIPALS: self._principals.heard}
+                await self._database.listen(heard, self._begin)
             except Exception as error:  # whatever it is, its text stays here and the worker listens again
                 log.warning("not listening: %s %s", type(error).__name__, getattr(error, "sqlstate", ""))
             if self.is_listening:
                 wait = FIRST_WAIT_SECONDS
             self.is_listening = False
+            self._principals.hear(hears=False)
             # Of many workers, not all come back in the same moment.
             await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # no secret
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
     def _begin(self) -> None:
         self.is_listening = True
+        self._principals.hear(hears=True)
         for feeds in self._feeds.values():
             for feed in feeds:
                 feed.miss()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -85,6 +86,8 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
         # A change of several statements is undone as a whole where one of them is rejected.
         async with transaction.savepoint():
             outcome: Outcome = await handler(work)
+        for kind, key in outcome.changed_principals:
+            transaction.afterwards.append(partial(tools.forget, kind, key))
     except Rejected as rejected:
         outcome = Outcome(rejected.shown)
         said["userErrors"] = [mistake.shown() for mistake in rejected.mistakes]

@@ -44,6 +44,7 @@ class Tools:
     model: Model
     key: SigningKey
     notice: Notice
+    forget: Callable[[str, uuid.UUID], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,14 @@ class Outcome:
     """What became of a change: the keys of the payload's entities by field, and what else it says.
 
     `became` is as whom an anonymous caller is answered; `body` is the payload's JSON where the change itself
-    has given it.
+    has given it. `changed_principals` are those whose rights it changed, by kind and id: the worker forgets
+    what it knew of them before it answers.
     """
 
     made: Mapping[str, object] = field(default_factory=dict)
     extras: Mapping[str, object] = field(default_factory=dict)
     became: Principal | None = None
+    changed_principals: tuple[tuple[str, uuid.UUID], ...] = ()
     body: bytes | None = None
 
 

@@ -84,6 +84,7 @@ def measured(place: Place) -> Parts:
 async def _measured(place: Place) -> Parts:
     gateway = create_gateway(place.settings)
     settle_memory()  # as a worker does when it starts
+    gateway.principals.hear(hears=True)
     await gateway.database.open()
     connection = await asyncpg.connect(place.url, server_settings={"jit": "off", "timezone": "UTC"})
     try:

@@ -1,0 +1,62 @@
+"""Who asks, as a value, and what the database says of them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from ..row_rules import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, and the one role they act in; `role` is None for an employee without a designation."""
+
+    role: str | None
+    id: str | None = None
+    scope: Scope = Scope.ACCOUNT
+    customer_id: uuid.UUID | None = None
+    order_id: uuid.UUID | None = None
+    carrier_id: uuid.UUID | None = None
+
+
+ANONYMOUS = Principal("anonymous")
+
+
+@dataclass(frozen=True, slots=True)
+class DesignationRow:
+    """A designation as the table has it."""
+
+    role: str
+    valid_from: datetime
+    valid_to: datetime
+    revoked_at: datetime | None
+
+    def is_active(self, now: datetime) -> bool:
+        """Whether it holds at this moment."""
+        return self.valid_from <= now < self.valid_to and self.revoked_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerRow:
+    """A partner token as the table has it."""
+
+    id: uuid.UUID
+    kind: str
+    carrier_id: uuid.UUID | None
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class Register(Protocol):
+    """Where designations and partner tokens are looked up."""
+
+    async def designations(self, employee: uuid.UUID) -> tuple[DesignationRow, ...] | None:
+        """The designations of an active employee; None where there is no such employee."""
+        ...
+
+    async def partner_token(self, token_hash: str) -> PartnerRow | None:
+        """The partner token with this hash."""
+        ...
