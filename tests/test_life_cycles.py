@@ -34,7 +34,7 @@ from tests.lives import Life, keyed, lasting, named
 from tests.naive_rules import RETURN_FINAL
 from tests.world import NOW, World, make_world
 
-EXAMPLES, STEPS = {"default": (40, 25), "thorough": (400, 50)}[
+EXAMPLES, STEPS = {"default": (30, 25), "thorough": (400, 50)}[
     os.environ.get("HYPOTHESIS_PROFILE", "default")
 ]
 LIVES = settings(
@@ -253,7 +253,7 @@ class Lives(Life):
         given, total = named("Return", back, version), self.rows["orders"][(back["order_id"],)]["total"]
         amount = share if share is ... else str((total * Decimal(share)).quantize(CENT))
         moment = when if when is ... else (self.world.now + timedelta(minutes=when)).isoformat()
-        if amount is ... and moment is ...:
+        if amount is moment is ...:
             moment = self.world.now.isoformat()
         self.change(who, "updateReturn", **given, refundAmount=amount, refundedAt=moment)
 
@@ -281,10 +281,10 @@ class Lives(Life):
                 self.change(who, "updateOrder", id=shown, status=status)
             case "PICKING" | "SHIPPED":
                 return self.delivers(of)
-            case "DELIVERED" | "COMPLETED" if any(one["status"] not in RETURN_FINAL for one in back):
-                return self.takes_back(next(one for one in back if one["status"] not in RETURN_FINAL))
             case "DELIVERED" if len(back) < 2:
                 self.requests_a_return(self.place_of(key), "owner", "DEFECT", [1], 1, None)
+            case "DELIVERED" | "COMPLETED" if any(one["status"] not in RETURN_FINAL for one in back):
+                return self.takes_back(next(one for one in back if one["status"] not in RETURN_FINAL))
             case _:
                 return False
         return True
@@ -316,10 +316,23 @@ class Lives(Life):
             self.change("finance", "updateReturn", id=key, refundAmount="4.20", refundedAt=moment)
         return self.rows["returns"][(back["id"],)] != back
 
-    @rule(place=PLACES)
-    def is_fetched_too_early(self, place: int) -> None:
-        """The next step of a delivery, wherever its order stands."""
-        self.delivers([self.one("delivery", place)])
+    @rule(place=PLACES, steps=st.integers(1, 3), is_called_off=st.booleans())
+    def is_fetched_too_early(self, place: int, steps: int, is_called_off: bool) -> None:
+        """The next steps of a delivery, wherever its order stands."""
+        key = self.one("delivery", place)["id"]
+        for _ in range(steps):
+            self.delivers([self.rows["delivery"][(key,)]])
+        if is_called_off:
+            order = self.rows["delivery"][(key,)]["order_id"]
+            self.cancels(self.place_of(order), "owner", None)
+
+    @precondition(lambda self: self.has("returns"))
+    @rule(place=PLACES, share=st.sampled_from(["0.40", "0.60"]))
+    def is_promised_a_refund_of_each_return(self, place: int, share: str) -> None:
+        order = self.one("returns", place)["order_id"]
+        for turn, back in enumerate(sorted(self.rows["returns"].values(), key=lambda row: row["id"])):
+            if back["order_id"] == order:
+                self.refunds(turn, "finance", share, ..., None)
 
     @rule(hours=st.sampled_from([1, 30, 100, 400]))
     def time_passes(self, hours: int) -> None:
