@@ -44,6 +44,8 @@ class Payload:
     def __init__(self, statement: Statement | NoStatement) -> None:
         self.statement = statement
         self.fused: Cache[object, object] = Cache(FUSED)
+        # What it says beside its entities where there is nothing to mend: the same for every request.
+        self.quiet: Mapping[str, object] | None = None
 
     @property
     def weight(self) -> int:
@@ -94,9 +96,13 @@ async def _all(asked: Asked, writes: tuple[Write, ...], transaction: Transaction
 
 async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tools) -> bytes:
     bound = bound_values(asked.principal, asked.now, asked.constants, {})
-    quiet = _quiet(asked, write.root, tools) if len(asked.plan.roots) == 1 else None
-    fused = asked.payloads[write.root.key].fused
-    work = Work(write, asked.principal, asked.grants, asked.now, transaction, bound, tools, fused, quiet)
+    payload = asked.payloads[write.root.key]
+    if payload.quiet is None:
+        payload.quiet = _quiet(asked, write.root, tools)
+    quiet = payload.quiet if len(asked.plan.roots) == 1 else None
+    work = Work(
+        write, asked.principal, asked.grants, asked.now, transaction, bound, tools, payload.fused, quiet
+    )
     handler = HANDLERS[write.root.mutation.name]
     said: dict[str, Any] = {"userErrors": []}
     try:
