@@ -65,7 +65,8 @@ def known(world: World, made: Any, role: str = "carrier") -> str:
     key = read_global_id(made["partnerToken"]["id"])
     assert key is not None
     name = f"partner {key[1]}"
-    carrier = next(row["carrier_id"] for row in world.rows()["partner_token"] if row["id"] == key[1])
+    query = "SELECT carrier_id FROM partner_token WHERE id = $1"
+    carrier = world.run(lambda connection: connection.fetchval(query, key[1]))
     world.askers[name] = Asker(name, role, bearer(made["token"]), carrier_id=carrier, token_id=key[1])
     return name
 

@@ -136,7 +136,8 @@ class Caller:
 
     async def _identify(self) -> Principal:
         principals, now = self._gateway.principals, self._gateway.clock()
-        return await principals.identify(self._authorization, self._act_as, now, self._address)
+        given = (self._authorization, self._act_as, now, self._address)
+        return await principals.identify(*given, is_known=True)
 
 
 @dataclass(frozen=True, slots=True)
