@@ -18,7 +18,7 @@ from gateway.migrate import migration_config, on_database
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 INSERTED = {
     *("customer", "credential", "consent_event", "orders", "order_line", "delivery", "delivery_event"),
-    *("returns", "return_line", "change", "idempotency", "mail"),
+    *("returns", "return_line", "change", "idempotency", "mail", "designation"),
 }
 UPDATED = {
     "customer": "first_name surname street_address postal_code postal_town country_code phone email"
@@ -29,6 +29,7 @@ UPDATED = {
     " instructions promised_at handed_over_at delivered_at returned_at lost_at signed_by version",
     "returns": "status inspection_note refund_amount refunded_at refund_iban version",
     "carrier": "name contact_email active version",
+    "designation": "revoked_at revoked_by revoked_reason",
     "mail": "attempts next_attempt_at failed_at",
 }
 NUMBERS = {"customer_number", "order_number", "return_number"}
@@ -167,6 +168,9 @@ def test_a_consent_that_the_login_role_inserts_decides_whether_the_customer_cons
         "DELETE FROM change",
         "UPDATE product SET unit_price = 0",
         "UPDATE designation SET valid_to = now()",
+        "UPDATE employee SET active = true",
+        "UPDATE employee SET subject = 'x'",
+        "DELETE FROM designation",
         "SELECT password_hash FROM credential",
         "SELECT setval('order_number', 1)",
         "TRUNCATE mail",

@@ -92,7 +92,7 @@ class Principals:
             message = f"several designations: give one of {', '.join(roles)} in `Act-As`"
             raise HttpError(Code.ACT_AS_REQUIRED, message)
         chosen = act_as if act_as in roles else roles[0] if len(roles) == 1 else None
-        return Principal(chosen, global_id("Employee", employee))
+        return Principal(chosen, global_id("Employee", employee), employee_id=employee)
 
     async def _partner(self, token: str, now: datetime) -> Principal:
         token_hash = self._partner_hashes.get(token)
