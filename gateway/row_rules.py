@@ -103,7 +103,7 @@ def _other(name: str) -> FromClause:
 
 
 def caller(name: str) -> ColumnElement[Any]:
-    """The id the caller has as a `customer`, `order`, `carrier` or `employee`, bound when the statement runs."""
+    """The id the caller has as a customer, order, carrier or employee, bound when the statement runs."""
     return bindparam(f"caller_{name}", type_=Uuid())
 
 

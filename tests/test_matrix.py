@@ -112,7 +112,7 @@ def columns(type_name: str) -> dict[str, str]:
     """The columns that scalar fields show as they are, by field."""
     entity = ENTITIES[type_name]
     names = {_camel(column.name): column.name for column in entity.table.columns if column.name != "id"}
-    return {name: names[name] for name in entity.fields if name in names}
+    return {name: names[name] for name in entity.fields if name in names and entity.fields[name].kind}
 
 
 def _camel(name: str) -> str:

@@ -191,7 +191,7 @@ def _one_at_a_time() -> Sql:
 @lru_cache(maxsize=1)
 def _overlapping() -> Sql:
     table = SQLModel.metadata.tables["designation"]
-    bound = {name: bindparam(name, type_=table.c[name].type) for name in table.c.keys()}
+    bound = {column.name: bindparam(column.name, type_=column.type) for column in table.columns}
     query = select(table.c.id).where(
         table.c.employee_id == bound["employee_id"],
         table.c.role == bound["role"],

@@ -47,10 +47,10 @@ def upgrade() -> None:
         op.create_check_constraint(name, "designation", condition)
     op.execute(TELLING)
     op.execute("REVOKE ALL ON FUNCTION public.employee_changed() FROM PUBLIC")
-    for table, column in WHOSE.items():
+    for table, whose in WHOSE.items():
         op.execute(
             f"CREATE TRIGGER employee_changed AFTER INSERT OR UPDATE OR DELETE ON public.{table}"
-            f" FOR EACH ROW EXECUTE FUNCTION public.employee_changed('{column}')"
+            f" FOR EACH ROW EXECUTE FUNCTION public.employee_changed('{whose}')"
         )
     on_login_role(grant)
 
