@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from schema.model import load_model
@@ -50,6 +50,7 @@ from .writes import Tools
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
+JWKS = "application/jwk-set+json"
 DECIDING = {
     "authorization": "Authorization",
     "act-as": "Act-As",
@@ -71,7 +72,7 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
     model = load_model()
     policy = load_policy(settings.policy_folder, model)
     database = Database(settings)
-    key = SigningKey.load(settings.signing_key_file)
+    key = SigningKey.load(settings.signing_key_file, settings.former_key_files)
     periods = {f"period_{name}": period for name, period in settings.periods().items()}
     principals = Principals(settings, key, database)
     return Gateway(
@@ -121,6 +122,14 @@ def app_of(gateway: Gateway) -> Starlette:
             yield
         await gateway.database.close()
 
+    app = Starlette(lifespan=lifespan, routes=_routes(live))
+    app.state.live = live
+    return app
+
+
+def _routes(live: Live) -> list[BaseRoute]:
+    gateway = live.gateway
+
     async def graphql(request: HttpRequest) -> Response:
         return await _graphql(live, request)
 
@@ -133,21 +142,22 @@ def app_of(gateway: Gateway) -> Starlette:
     async def ready(_: HttpRequest) -> Response:
         return await _ready(live)
 
+    async def keys(_: HttpRequest) -> Response:
+        # RFC 7517; what it holds is public.
+        found = gateway.tools.key.published()
+        return Response(found, headers={"cache-control": "public, max-age=300"}, media_type=JWKS)
+
     async def health(_: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
 
-    app = Starlette(
-        lifespan=lifespan,
-        routes=[
-            Route("/graphql", graphql, methods=["GET", "POST"]),
-            WebSocketRoute("/graphql", socket),
-            Route("/schema.graphql", schema),
-            Route("/healthz", health),
-            Route("/readyz", ready),
-        ],
-    )
-    app.state.live = live
-    return app
+    return [
+        Route("/graphql", graphql, methods=["GET", "POST"]),
+        WebSocketRoute("/graphql", socket),
+        Route("/schema.graphql", schema),
+        Route("/.well-known/jwks.json", keys),
+        Route("/healthz", health),
+        Route("/readyz", ready),
+    ]
 
 
 async def _ready(live: Live) -> Response:

@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     signing_key_file: Path | None = Field(
         None, description="the Ed25519 key that signs and verifies access tokens (PEM)"
     )
+    former_key_files: tuple[Path, ...] = Field(
+        (), description="former signing keys that still verify (PEM, private or public), as JSON"
+    )
     issuer: str = Field("https://store.example/", description="`iss` of access tokens")
     audience: str = Field("customer-register", description="`aud` of access tokens")
     token_leeway_seconds: int = Field(5, ge=0, le=60, description="clock difference tolerated in tokens")

@@ -105,6 +105,26 @@ def test_reports_of_one_call_apply_in_the_order_of_what_they_speak_of(writable: 
     assert (stored["handed_over_at"], stored["delivered_at"]) == (NOW - 3 * MINUTE, NOW)
 
 
+@pytest.mark.parametrize(
+    ("present", "way", "wanted"),
+    [
+        ("DELIVERED", ("RETURNING", "RETURNED"), [RECORDED, RECORDED]),
+        ("DELIVERED", ("RETURNING", "LOST"), [RECORDED, RECORDED]),
+        ("IN_TRANSIT", ("DELIVERED", "IN_TRANSIT"), [RECORDED, ("REFUSED", "INVALID_TRANSITION")]),
+        ("IN_TRANSIT", ("DELIVERED", "RETURNING"), [RECORDED, RECORDED]),
+    ],
+)
+def test_reports_of_one_call_are_judged_as_if_they_came_one_by_one(
+    writable: World, present: str, way: tuple[str, str], wanted: list[tuple[str, ...]]
+) -> None:
+    together, single = send(writable, present), send(writable, present)
+    moments = (NOW - MINUTE, NOW)
+    assert outcomes(report(writable, *(map(event, [together.delivery] * 2, way, moments)))) == wanted
+    singly = [report(writable, event(single.delivery, *one)) for one in zip(way, moments, strict=True)]
+    assert [outcomes(one)[0] for one in singly] == wanted
+    assert status(writable, together.delivery) == status(writable, single.delivery)
+
+
 def test_reports_of_one_moment_apply_in_the_order_they_are_given(writable: World) -> None:
     sent = send(writable, "IN_TRANSIT")
     report(writable, event(sent.delivery, "EXCEPTION"), event(sent.delivery, "ATTEMPT_FAILED"))

@@ -31,7 +31,7 @@ FILE_LINES, FUNCTION_LINES = 400, 40
 HOMES = {
     "casbin": ("gateway/policy.py",),
     "jwt": ("gateway/principal/keys.py", "gateway/principal/oidc.py"),
-    "httpx": ("gateway/principal/jwks.py",),
+    "httpx": ("gateway/principal/provider_keys.py",),
     "aiosmtplib": ("gateway/mail/smtp.py",),
     "starlette": ("gateway/app.py", "gateway/live/events.py", "gateway/live/sockets.py"),
     "email_validator": ("schema/formats.py",),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schema.scalars import global_id
@@ -18,6 +19,7 @@ from schema.scalars import global_id
 from ..config import Settings
 from ..errors import StartError, Unauthenticated
 from ..row_rules import Scope
+from .jwks import Key, key_set, public_of, read_key, thumbprint
 from .values import Principal
 
 ALGORITHM = "EdDSA"
@@ -35,26 +37,26 @@ class Identity:
 
 
 class SigningKey:
-    """The Ed25519 key that signs the gateway's own tokens and verifies them."""
+    """The Ed25519 key that signs the gateway's own tokens, and those that verify them.
 
-    def __init__(self, private: Ed25519PrivateKey) -> None:
+    A former key still verifies: it is listed until the last token it signed has expired.
+    """
+
+    def __init__(self, private: Ed25519PrivateKey, former: Sequence[Key] = ()) -> None:
         self._private = private
-        self._public = private.public_key()
+        self._former = tuple(former)
+        self._public = {thumbprint(one): one for one in map(public_of, (private, *former))}
+        self._kid = next(iter(self._public))
 
     @classmethod
-    def load(cls, path: Path | None) -> SigningKey:
-        """The key in a PEM file; raises `StartError`."""
+    def load(cls, path: Path | None, former: Sequence[Path] = ()) -> SigningKey:
+        """The key in a PEM file, and the former ones; raises `StartError`."""
         if path is None:
             raise StartError("setting GATEWAY_SIGNING_KEY_FILE: field required")
-        try:
-            loaded = serialization.load_pem_private_key(path.read_bytes(), None)
-        except (OSError, ValueError, TypeError) as error:
-            raise StartError(
-                f"signing key {path}: {type(error).__name__}: run `gateway token --new-key`"
-            ) from error
-        if not isinstance(loaded, Ed25519PrivateKey):
-            raise StartError(f"signing key {path}: is no Ed25519 key")
-        return cls(loaded)
+        found = read_key(path)
+        if not isinstance(found, Ed25519PrivateKey):
+            raise StartError(f"signing key {path}: is a public key")
+        return cls(found, [read_key(one) for one in former])
 
     @classmethod
     def create(cls, path: Path) -> SigningKey:
@@ -69,10 +71,17 @@ class SigningKey:
         path.write_bytes(pem)
         return cls(private)
 
-    def derive(self, purpose: str) -> bytes:
-        """A secret for one purpose, made from the key (HKDF, RFC 5869)."""
-        secret = self._private.private_bytes_raw()
-        return HKDF(hashes.SHA256(), 32, None, purpose.encode()).derive(secret)
+    def secrets(self, purpose: str) -> list[bytes]:
+        """A secret for one purpose of each private key, the present one's first (HKDF, RFC 5869)."""
+        private = [one for one in (self._private, *self._former) if isinstance(one, Ed25519PrivateKey)]
+        return [
+            HKDF(hashes.SHA256(), 32, None, purpose.encode()).derive(one.private_bytes_raw())
+            for one in private
+        ]
+
+    def published(self) -> bytes:
+        """The public keys as a JSON Web Key Set."""
+        return key_set(self._public.values())
 
     def sign(
         self,
@@ -94,14 +103,14 @@ class SigningKey:
         }
         if order_id is not None:
             claims["order"] = str(order_id)
-        return jwt.encode(claims, self._private, ALGORITHM)
+        return jwt.encode(claims, self._private, ALGORITHM, headers={"kid": self._kid})
 
     def verify(self, token: str, settings: Settings) -> Identity:
         """Who a token says it is of; its times are for the caller to compare. Raises `Unauthenticated`."""
         try:
             claims = jwt.decode(
                 token,
-                self._public,
+                self._verifying(token),
                 algorithms=[ALGORITHM],
                 issuer=settings.issuer,
                 audience=settings.audience,
@@ -123,6 +132,14 @@ class SigningKey:
             raise Unauthenticated(reason_of(error)) from error
         if kind not in ("customer", "employee") or (order is not None and kind != "customer"):
             raise Unauthenticated("subject")
+        return found
+
+    def _verifying(self, token: str) -> Ed25519PublicKey:
+        """The key a token names; one that names none is the present key's."""
+        kid = jwt.get_unverified_header(token).get("kid", self._kid)
+        found = self._public.get(kid)
+        if found is None:
+            raise jwt.InvalidSignatureError
         return found
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from ..cache import Cache
 from ..config import Settings
 from ..errors import Unauthenticated
-from .jwks import Freshness, KeySet
+from .provider_keys import Freshness, KeySet
 from .keys import reason_of
 
 log = logging.getLogger("gateway")

@@ -38,12 +38,17 @@ class Journey:
     @property
     def ended_at(self) -> datetime | None:
         """When it ended, for a delivery that has."""
-        return self.moments[ENDS[self.status]] if self.status in ENDS else None
+        return self.moments[ENDS[self.status]] if self.is_over else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the delivery has ended."""
+        return self.status in ENDS
 
     def takes(self, step: Step) -> bool:
-        """Whether a delivery that has ended takes a report: of before its end, or that it comes back."""
+        """Whether it takes a report: after its end only one of before, or that the delivery comes back."""
         comes_back = (self.status, step.status) == (DELIVERED, RETURNING)
-        return comes_back or (self.ended_at is not None and step.at <= self.ended_at)
+        return not self.is_over or comes_back or (self.ended_at is not None and step.at <= self.ended_at)
 
     def after(self, step: Step) -> Journey:
         """The journey with one more report, moved where its life allows that.

@@ -55,12 +55,12 @@ async def once(work: Work, entity: str, without: Collection[str] = ()) -> New | 
     made, given = uuid7(), work.input.get(KEY)
     if given is None:
         return New(made)
-    digest = _digest(work, without)
+    digests = _digests(work, without)
     claim = {
         "principal": work.actor,
         "key": given,
         "mutation": work.write.root.mutation.name,
-        "digest": digest,
+        "digest": digests[0],
         "entity": entity,
         "entity_id": made,
         "created_at": work.now,
@@ -68,7 +68,7 @@ async def once(work: Work, entity: str, without: Collection[str] = ()) -> New | 
     found = await _claimed(work, claim, KEPT)
     if found is None:
         return New(made)
-    if (found["mutation"], found["digest"]) != (claim["mutation"], digest):
+    if found["mutation"] != claim["mutation"] or found["digest"] not in digests:
         coordinate = f"{work.write.root.mutation.input.name}.{KEY}"
         message = "the key was used for another request"
         raise Rejected(Mistake(UserErrorCode.CONFLICT, coordinate, message, (KEY,)))
@@ -80,7 +80,7 @@ async def is_first(work: Work, entity: str, made: uuid.UUID, asked: Sequence[str
 
     A row is kept of every asking, with a keyed digest and no value.
     """
-    digest = _keyed(work, orjson.dumps(asked))
+    digest = _keyed(work, orjson.dumps(asked))[0]
     claim = {
         "principal": work.actor,
         "key": uuid.UUID(digest[:32]),
@@ -107,14 +107,15 @@ async def _claimed(work: Work, claim: Mapping[str, object], period: timedelta) -
     return None
 
 
-def _digest(work: Work, without: Collection[str]) -> str:
+def _digests(work: Work, without: Collection[str]) -> list[str]:
     given = {name: value for name, value in work.input.items() if name != KEY and name not in without}
     text = orjson.dumps(given, default=_written, option=orjson.OPT_SORT_KEYS)
     return _keyed(work, text)
 
 
-def _keyed(work: Work, text: bytes) -> str:
-    return hmac.new(work.tools.key.derive("idempotency"), text, sha256).hexdigest()
+def _keyed(work: Work, text: bytes) -> list[str]:
+    """The digests under the present signing key and under each former one."""
+    return [hmac.new(secret, text, sha256).hexdigest() for secret in work.tools.key.secrets("idempotency")]
 
 
 def _written(value: object) -> str:

@@ -55,8 +55,13 @@ class Parcel:
     signed_by: str | None = None
 
     def takes(self, report: Report) -> bool:
-        """Whether every field of the report may be set, now or at the moment it speaks of."""
-        if all(self.is_open[one] for one in report.coordinates):
+        """Whether every field of the report may be set, now or at the moment it speaks of.
+
+        Reports of one call are judged as if they came one by one: an earlier one may have ended the delivery,
+        or turned it back.
+        """
+        is_as_locked = self.journey.is_over == self.before.is_over
+        if is_as_locked and all(self.is_open[one] for one in report.coordinates):
             return True
         return all(self.was_open[one] for one in report.coordinates) and self.journey.takes(report.step)
 

@@ -76,18 +76,18 @@ def started(
     with ExitStack() as stack:
         ports, pids = {}, {}
         for name in (GATEWAY, HAND_WRITTEN):
-            server = stack.enter_context(_program("serve", name, environment=environment))
+            server = stack.enter_context(program("serve", name, environment=environment))
             pin(server.pid, cores.servers if cores else None)
             assert server.stdout is not None
             pids[name] = server.pid
             ports[name] = int(server.stdout.readline())
-        load = stack.enter_context(_program("load", environment=environment))
+        load = stack.enter_context(program("load", environment=environment))
         pin(load.pid, cores.rest if cores else None)
         yield Programs(ports, pids, load, embedded_pid)
 
 
 @contextmanager
-def _program(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Program]:
+def program(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Program]:
     """A module of this package as a process of its own, which ends with its input."""
     command = [sys.executable, "-m", f"tests.bench.{module}", *arguments]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
