@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from ..cache import Cache
 from ..config import Settings
 from ..errors import Unauthenticated
-from .provider_keys import Freshness, KeySet
 from .keys import reason_of
+from .provider_keys import Freshness, KeySet
 
 log = logging.getLogger("gateway")
 
