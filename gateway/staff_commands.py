@@ -18,6 +18,9 @@ from .principal import utc_now
 from .staff import FIRST_ROLE, Person, add_employee, deactivate_employee, designate_first, list_employees
 from .writes.designations import LONGEST_MONTHS, USUAL_MONTHS, months_after
 
+# Where nobody looks at a terminal, no line is broken for its width.
+WIDE = 250
+
 employee_commands = typer.Typer(help="Who works with the register.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Option("--email", help="The employee's work address.")]
@@ -95,10 +98,13 @@ def employee_list(
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:
-    table = Table("employee", "active", "role", "reason", "designated by", "since", "until")
+    table = Table()
+    for name in ("employee", "active", "role", "reason", "designated by", "since", "until"):
+        table.add_column(name, overflow="fold")
     for row in rows:
         times = (f"{row[name]:%Y-%m-%d}" if row[name] else "" for name in ("valid_from", "valid_to"))
         active = "yes" if row["active"] else "no"
         named = (row[name] or "" for name in ("role", "reason", "designated_by"))
         table.add_row(row["work_email"], active, *named, *times)
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDE)).print(table)

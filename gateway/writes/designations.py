@@ -199,7 +199,7 @@ def _overlapping() -> Sql:
         table.c.valid_from < bound["valid_to"],
         table.c.valid_to > bound["valid_from"],
     )
-    return Sql(*compiled(query.limit(1)))
+    return Sql(*compiled(query))
 
 
 @lru_cache(maxsize=1)
