@@ -11,10 +11,11 @@ from typing import Any
 from uuid6 import uuid7
 
 from schema.model import Model, text_of
-from schema.scalars import read_global_id
+from schema.scalars import global_id, read_global_id
 from schema.states import ChangeSource
 from schema.writing import UserErrorCode
 
+from ..cache import Cache
 from ..config import Settings
 from ..database import DatabaseConflict, Transaction
 from ..errors import Code, fault
@@ -23,10 +24,11 @@ from ..operation import location_of
 from ..plan import Plan
 from ..policy import Notice
 from ..principal import Principal, SigningKey
+from ..row_rules import Scope
 from ..statements.changed import is_of_one_row
 from .gate import Write
 from .mistakes import Mistake, Rejected, RowRefused, not_found
-from .rows import Sql, Target, change_row, find_row, insert_row, next_number, note_fields
+from .rows import Sql, Target, change_and_show, change_row, find_row, insert_row, next_number, note_fields
 
 SOURCES = {
     "customer": ChangeSource.CUSTOMER,
@@ -83,6 +85,7 @@ class Work:
     transaction: Transaction
     bound: Mapping[str, object]
     tools: Tools
+    fused: Cache[Any, Any]
     # The JSON of the payload's fields that are no entity, without mistakes; None among several changes.
     quiet: Mapping[str, object] | None = None
 
@@ -93,7 +96,9 @@ class Work:
 
     @property
     def actor(self) -> str:
-        """Who is noted as having changed something."""
+        """Who is noted as having changed something; the holder of one order's token is told apart."""
+        if self.principal.scope is Scope.ONE_ORDER and self.principal.order_id is not None:
+            return f"{self.principal.id} {global_id('Order', self.principal.order_id)}"
         return self.principal.id or "anonymous"
 
     @property
@@ -207,7 +212,9 @@ class Work:
         names = tuple((name, self._noted_field(entity, name)) for name in values)
         noted = sum(field is not None for _, field in names)
         target = self.target(entity, coordinates)
-        return change_row(target, names, if_version is not None, moves_from is not None, shown), {
+        structure = (target, names, if_version is not None, moves_from is not None)
+        sql = change_row(*structure) if shown is None else self._fused(structure, shown)
+        return sql, {
             "key": key,
             "if_version": if_version,
             "from_status": list(moves_from or ()),
@@ -216,6 +223,11 @@ class Work:
             "actor": self.actor,
             **_set(values),
         }
+
+    def _fused(self, structure: Structure, shown: Plan) -> Sql:
+        """The statement that changes a row and shows it, kept with the plan it shows."""
+        found: Sql | None = self.fused.get(structure)
+        return found or self.fused.put(structure, change_and_show(*structure, shown))
 
     async def _explain(
         self,
@@ -315,6 +327,7 @@ class Work:
             raise RowRefused(refused, self.write.root.mutation.input.writes.value.upper())
 
 
+Structure = tuple[Target, tuple[tuple[str, str | None], ...], bool, bool]
 Handler = Callable[[Work], Any]
 
 

@@ -12,6 +12,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+DESIGNATED = ("id", "employee_id", "role", "reason", "designated_by", "valid_from", "valid_to")
 REVOKED = ("revoked_at", "revoked_by", "revoked_reason")
 RULES = {
     "nobody_revokes_their_own": "revoked_by <> employee_id",
@@ -68,10 +69,10 @@ def downgrade() -> None:
 
 
 def grant(role: str) -> None:
-    op.execute(f"GRANT INSERT ON designation TO {role}")
+    op.execute(f"GRANT INSERT ({', '.join(DESIGNATED)}) ON designation TO {role}")
     op.execute(f"GRANT UPDATE ({', '.join(REVOKED)}) ON designation TO {role}")
 
 
 def revoke(role: str) -> None:
     op.execute(f"REVOKE UPDATE ({', '.join(REVOKED)}) ON designation FROM {role}")
-    op.execute(f"REVOKE INSERT ON designation FROM {role}")
+    op.execute(f"REVOKE INSERT ({', '.join(DESIGNATED)}) ON designation FROM {role}")
