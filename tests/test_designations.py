@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -16,6 +17,7 @@ from gateway.demo.principals import employee_id
 from gateway.writes.designations import months_after
 from schema.scalars import global_id, read_global_id
 from tests.world import NOW, Asker, World
+from tests.writing import another_gateway
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 ERRORS = "userErrors { code coordinate path }"
@@ -291,6 +293,17 @@ def test_a_revocation_holds_on_the_next_request(writable: World, person: Person)
     assert role_of(writable, person) is None
     row = row_of(writable, found["id"])
     assert (row["revoked_by"], row["revoked_reason"]) == (employee_id(ADMIN), "the work is done")
+
+
+def test_a_revocation_holds_in_another_worker_within_two_seconds(writable: World, person: Person) -> None:
+    """The clock stands still: the other worker forgets because it is told, not because time has passed."""
+    with another_gateway(writable) as other:
+        found = designated(writable, person)
+        assert role_of(other, person) == "support"
+        revoke(writable, found["id"])
+        begun = monotonic()
+        while role_of(other, person) is not None:
+            assert monotonic() - begun < 2
 
 
 def row_of(world: World, key: str) -> Any:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from gateway.app import app_of
 from gateway.config import Settings
@@ -300,6 +301,36 @@ def test_only_the_algorithms_of_the_settings_are_taken(world: World, issuer: Iss
         desk = Desk(world, issuer, client, uuid.uuid4(), "nobody")
         assert desk.reason(desk.token("rs256")) == "algorithm"
         assert desk.reason(desk.token("es256")) == "unknown employee"
+
+
+# ---------------------------------------------------------------- sockets
+
+
+def first_answer(desk: Desk, token: str) -> Any:
+    """What a socket whose `connection_init` holds the token is answered with: a message, or how it ends."""
+    with desk.client.websocket_connect("/graphql", subprotocols=["graphql-transport-ws"]) as talk:
+        talk.send_json({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}})
+        try:
+            assert talk.receive_json()["type"] == "connection_ack"
+        except WebSocketDisconnect as end:
+            return end.code
+        talk.send_json({"id": "1", "type": "subscribe", "payload": {"query": VIEWER}})
+        role = talk.receive_json()["payload"]["data"]["viewer"]["role"]
+        assert talk.receive_json()["type"] == "complete"
+        talk.send_json({"type": "this is no message"})  # the gateway ends the socket itself
+        with pytest.raises(WebSocketDisconnect):
+            talk.receive_json()
+        return role
+
+
+def test_a_socket_takes_the_providers_tokens_as_a_request_does(desk: Desk) -> None:
+    desk.designate("finance")
+    assert first_answer(desk, desk.token()) == "finance"
+
+
+@pytest.mark.parametrize("name", ["no algorithm", "the public key as a secret", "another key", "expired"])
+def test_a_socket_refuses_what_a_request_refuses(desk: Desk, name: str) -> None:
+    assert first_answer(desk, REFUSED[name][0](desk)) == 4403
 
 
 # ---------------------------------------------------------------- the provider's keys

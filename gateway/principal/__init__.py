@@ -70,8 +70,8 @@ class Principals:
             token = token.strip()
             if scheme.lower() != "bearer" or not token or len(token) > LONGEST_PROVIDER_TOKEN:
                 raise Unauthenticated("malformed")
-            if self._provider is not None and self._provider.claims_to_issue(token):
-                principal = await self._provided(self._provider, token, act_as, now, is_known=is_known)
+            if (provider := self._provider_of(token)) is not None:
+                principal = await self._provided(provider, token, act_as, now, is_known=is_known)
             elif len(token) > LONGEST_TOKEN:
                 raise Unauthenticated("malformed")
             elif token.startswith(PARTNER_PREFIX):
@@ -91,6 +91,12 @@ class Principals:
         if identity.kind == "employee":
             return await self._employee(identity.key, act_as, now)
         return identity.principal
+
+    def _provider_of(self, token: str) -> IdentityProvider | None:
+        """The identity provider, where a token says it is of it, which nothing has proved yet."""
+        if self._provider is None or self._identities.get(token) is not None:
+            return None
+        return self._provider if self._provider.claims_to_issue(token) else None
 
     async def _provided(
         self, provider: IdentityProvider, token: str, act_as: str | None, now: datetime, *, is_known: bool
