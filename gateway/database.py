@@ -43,6 +43,8 @@ SELECT ARRAY(
 ) AS designations
 FROM employee e
 WHERE e.id = $1 AND e.active"""
+_EMPLOYEE_OF_SUBJECT = """
+SELECT id FROM employee WHERE subject = $1"""
 _BY_HASH = """
 SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
 _DELIVERIES_OF = """
@@ -300,6 +302,11 @@ class Database:
         """The designations of an active employee; None where there is no such employee."""
         row = await self.fetch(None, _DESIGNATIONS, (employee,))
         return None if row is None else tuple(DesignationRow(*found) for found in row["designations"])
+
+    async def employee_of_subject(self, subject: str) -> uuid.UUID | None:
+        """The employee whom the company's identity provider knows as this `sub`."""
+        row = await self.fetch(None, _EMPLOYEE_OF_SUBJECT, (subject,))
+        return None if row is None else row["id"]
 
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""

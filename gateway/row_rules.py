@@ -103,7 +103,7 @@ def _other(name: str) -> FromClause:
 
 
 def caller(name: str) -> ColumnElement[Any]:
-    """The id the caller has as a `customer`, `order` or `carrier`, bound when the statement runs."""
+    """The id the caller has as a customer, order, carrier or employee, bound when the statement runs."""
     return bindparam(f"caller_{name}", type_=Uuid())
 
 
@@ -122,7 +122,7 @@ def days(setting: str) -> ColumnElement[Any]:
 
 def _unrestricted(table: FromClause, name: str, _: Scope) -> list[Condition]:
     # GDPR Article 18(2): while restricted, only the person and the privacy officer see the data.
-    if name == "carrier":
+    if name in _OF_WORK:
         return []
     if name == "customer":
         return [table.c.restricted_at.is_(None)]
@@ -197,8 +197,9 @@ def _consented(customer: FromClause, _: str, __: Scope) -> list[Condition]:
     return [customer.c.marketing_consent]
 
 
-def _self(table: FromClause, _: str, __: Scope) -> list[Condition]:
-    return [table.c.id == caller("carrier")]
+def _self(table: FromClause, name: str, _: Scope) -> list[Condition]:
+    column, who = _OF_WORK[name]
+    return [table.c[column] == caller(who)]
 
 
 def _delivery_end(delivery: FromClause) -> ColumnElement[Any]:
@@ -281,7 +282,13 @@ class Rule:
 
 _OF_ORDERS = frozenset({"orders", "order_line", "delivery", "delivery_event", "returns", "return_line"})
 _PERSONAL = _OF_ORDERS | {"customer", "consent_event"}
-_ANY = _PERSONAL | {"carrier"}
+# The tables about those who work with the register: the column that says whose a row is, and who they are.
+_OF_WORK: Mapping[str, tuple[str, str]] = {
+    "carrier": ("id", "carrier"),
+    "designation": ("employee_id", "employee"),
+    "employee": ("id", "employee"),
+}
+_ANY = _PERSONAL | _OF_WORK.keys()
 _DELIVERY = frozenset({"delivery"})
 _RETURN = frozenset({"returns"})
 
@@ -290,7 +297,7 @@ _RULES: Mapping[str, Rule] = {
     "all": Rule("every", _unrestricted, _ANY),
     "linked": Rule("all", _not_erased, _PERSONAL),
     "own": Rule("every", _own, _PERSONAL),
-    "self": Rule("every", _self, frozenset({"carrier"})),
+    "self": Rule("every", _self, frozenset(_OF_WORK)),
     "open": Rule("all", _open, _OF_ORDERS),
     "consented": Rule("linked", _consented, frozenset({"customer"})),
     "assigned": Rule("all", _assigned, frozenset({"delivery", "delivery_event"})),

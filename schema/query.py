@@ -70,6 +70,8 @@ LISTS = {
     "deliveries": "Delivery",
     "returns": "Return",
     "carriers": "Carrier",
+    "employees": "Employee",
+    "designations": "Designation",
 }
 
 
@@ -98,6 +100,8 @@ class Query:
     deliveries: Many = strawberry.field(description="The deliveries the caller may see.")
     returns: Many = strawberry.field(description="The returns the caller may see.")
     carriers: Many = strawberry.field(description="The carriers.")
+    employees: Many = strawberry.field(description="The employees the caller may see.")
+    designations: Many = strawberry.field(description="The designations the caller may see.")
 
 
 def _argument(name: str, annotation: Any, description: str) -> StrawberryArgument:

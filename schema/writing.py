@@ -27,6 +27,9 @@ class UserErrorCode(Enum):
     INVALID_TRANSITION = strawberry.enum_value(
         "INVALID_TRANSITION", description="The present status does not allow this step."
     )
+    NOT_ALLOWED = strawberry.enum_value(
+        "NOT_ALLOWED", description="Nobody may do this to themselves; somebody else can."
+    )
 
 
 @strawberry.type(description="One thing the caller can mend; nothing was changed.")

@@ -27,6 +27,8 @@ TABLES = {
     "Return": "returns",
     "ReturnLine": "return_line",
     "Carrier": "carrier",
+    "Employee": "employee",
+    "Designation": "designation",
 }
 
 ONLY_PURPOSE = {
@@ -67,6 +69,7 @@ class Asker:
     order_id: UUID | None = None
     carrier_id: UUID | None = None
     purpose: str | None = None
+    employee_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -223,9 +226,21 @@ class Register:
             case "consented":
                 return row["erased_at"] is None and self.consents(row)
             case "self":
-                return row["id"] == self.asker.carrier_id
+                return self._is_self(type_name, row)
             case _:
                 return self._is_assigned(rule, self._delivery(type_name, row))
+
+    def _is_self(self, type_name: str, row: Row) -> bool:
+        """Whether the row is about the asker's own work."""
+        match type_name:
+            case "Carrier":
+                return row["id"] == self.asker.carrier_id
+            case "Employee":
+                return row["id"] == self.asker.employee_id
+            case "Designation":
+                return row["employee_id"] == self.asker.employee_id
+            case _:
+                raise ValueError(type_name)
 
     def _may_change(self, rule: str, type_name: str, row: Row) -> bool:
         """Whether a rule that speaks of changes alone holds for the row."""
@@ -248,7 +263,7 @@ class Register:
         match type_name:
             case "Customer":
                 return row
-            case "Carrier":
+            case "Carrier" | "Employee" | "Designation":
                 return None
             case _:
                 return self.rows["Customer"][row["customer_id"]]

@@ -24,6 +24,7 @@ INSERTED_COLUMNS = {
     "customer": "id number first_name surname street_address postal_code postal_town country_code phone email"
     " unsubscribe_token created_at last_active_at",
     "credential": "customer_id email password_hash created_at",
+    "designation": "id employee_id role reason designated_by valid_from valid_to",
 }
 UPDATED = {
     "customer": "first_name surname street_address postal_code postal_town country_code phone email"
@@ -34,6 +35,7 @@ UPDATED = {
     " instructions promised_at handed_over_at delivered_at returned_at lost_at signed_by version",
     "returns": "status inspection_note refund_amount refunded_at refund_iban version",
     "carrier": "name contact_email active version",
+    "designation": "revoked_at revoked_by revoked_reason",
     "mail": "attempts next_attempt_at failed_at",
 }
 NUMBERS = {"customer_number", "order_number", "return_number"}
@@ -176,6 +178,11 @@ def test_a_consent_that_the_login_role_inserts_decides_whether_the_customer_cons
         "DELETE FROM change",
         "UPDATE product SET unit_price = 0",
         "UPDATE designation SET valid_to = now()",
+        "INSERT INTO designation (revoked_by) VALUES (NULL)",
+        "INSERT INTO employee (active) VALUES (true)",
+        "UPDATE employee SET active = true",
+        "UPDATE employee SET subject = 'x'",
+        "DELETE FROM designation",
         "SELECT password_hash FROM credential",
         "SELECT setval('order_number', 1)",
         "TRUNCATE mail",

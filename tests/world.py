@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from gateway.answer import Gateway
 from gateway.app import app_of, create_gateway
 from gateway.config import Settings
-from gateway.demo.principals import DemoPrincipal, ensure_principals
+from gateway.demo.principals import STAFF, DemoPrincipal, employee_id, ensure_principals
 from gateway.demo.seed import seed
 from gateway.migrate import migrate
 from gateway.principal import SigningKey
@@ -48,6 +48,7 @@ class Asker:
     customer_id: UUID | None = None
     order_id: UUID | None = None
     carrier_id: UUID | None = None
+    employee_id: UUID | None = None
 
 
 @dataclass(repr=False)
@@ -167,6 +168,7 @@ def make_askers(principals: list[DemoPrincipal]) -> dict[str, Asker]:
             one.headers,
             customer_id=value if kind == "Customer" else None,
             carrier_id=value if kind == "Carrier" else None,
+            employee_id=employee_id(one.name) if one.name in {*STAFF, "undesignated"} else None,
         )
     return found
 

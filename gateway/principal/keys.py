@@ -129,7 +129,7 @@ class SigningKey:
                 raise ValueError("a time without end")
             found = _identity(kind, uuid.UUID(key), order, not_before, float(claims["exp"]))
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise Unauthenticated(_reason(error)) from error
+            raise Unauthenticated(reason_of(error)) from error
         if kind not in ("customer", "employee") or (order is not None and kind != "customer"):
             raise Unauthenticated("subject")
         return found
@@ -156,7 +156,8 @@ def _identity(
     return Identity(kind, key, principal, not_before, expires)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a token is refused, as its `WWW-Authenticate` says."""
     match error:
         case jwt.InvalidSignatureError():
             return "signature"

@@ -20,6 +20,7 @@ class Principal:
     customer_id: uuid.UUID | None = None
     order_id: uuid.UUID | None = None
     carrier_id: uuid.UUID | None = None
+    employee_id: uuid.UUID | None = None
 
 
 ANONYMOUS = Principal("anonymous")
@@ -55,6 +56,10 @@ class Register(Protocol):
 
     async def designations(self, employee: uuid.UUID) -> tuple[DesignationRow, ...] | None:
         """The designations of an active employee; None where there is no such employee."""
+        ...
+
+    async def employee_of_subject(self, subject: str) -> uuid.UUID | None:
+        """The employee whom the company's identity provider knows as this `sub`."""
         ...
 
     async def partner_token(self, token_hash: str) -> PartnerRow | None:

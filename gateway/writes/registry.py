@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import access, carriers, customers, deliveries, events, orders, returns
+from . import access, carriers, customers, deliveries, designations, events, orders, returns
 from .work import Handler
 
 HANDLERS: Mapping[str, Handler] = {
@@ -23,4 +23,6 @@ HANDLERS: Mapping[str, Handler] = {
     "requestReturn": returns.request_return,
     "updateReturn": returns.update_return,
     "updateCarrier": carriers.update_carrier,
+    "designateEmployee": designations.designate_employee,
+    "revokeDesignation": designations.revoke_designation,
 }
