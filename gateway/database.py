@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from .config import Settings
-from .principal import DesignationRow, PartnerRow
+from .principal import DesignationRow, PartnerRow, SessionRow
 
 
 class DatabaseTimeout(Exception):
@@ -45,6 +45,8 @@ FROM employee e
 WHERE e.id = $1 AND e.active"""
 _BY_HASH = """
 SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
+_SESSION = """
+SELECT customer_id, expires_at, ended_at FROM session WHERE id = $1"""
 _DELIVERIES_OF = """
 SELECT array_agg(id ORDER BY id) AS ids FROM delivery WHERE order_id = $1"""
 _CLOSING_SECONDS = 10
@@ -279,6 +281,11 @@ class Database:
         """The partner token with this hash."""
         row = await self.fetch(None, _BY_HASH, (token_hash,))
         return None if row is None else PartnerRow(*row)
+
+    async def session(self, key: uuid.UUID) -> SessionRow | None:
+        """The session with this id."""
+        row = await self.fetch(None, _SESSION, (key,))
+        return None if row is None else SessionRow(*row)
 
     async def deliveries_of(self, order: uuid.UUID) -> tuple[uuid.UUID, ...]:
         """The ids of an order's deliveries, for the gate to judge one by one."""

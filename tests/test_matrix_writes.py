@@ -317,6 +317,16 @@ def test_the_input_fields_that_go_with_a_mutation_are_these_alone() -> None:
         ("RequestOrderAccessInput", "number"),
         ("RequestOrderAccessInput", "name"),
         ("RequestOrderAccessInput", "email"),
+        ("SignInInput", "email"),
+        ("SignInInput", "password"),
+        ("RefreshSessionInput", "refreshToken"),
+        ("SignOutInput", "everywhere"),
+        ("ConfirmEmailInput", "token"),
+        ("RequestPasswordResetInput", "email"),
+        ("ResetPasswordInput", "token"),
+        ("ResetPasswordInput", "password"),
+        ("ChangePasswordInput", "currentPassword"),
+        ("ChangePasswordInput", "newPassword"),
     }
     for of in inputs():
         for field in of.fields.values():

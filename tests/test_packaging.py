@@ -32,6 +32,8 @@ HOMES = {
     "casbin": ("gateway/policy.py",),
     "jwt": ("gateway/principal/keys.py",),
     "aiosmtplib": ("gateway/mail/smtp.py",),
+    "argon2": ("gateway/writes/passwords.py",),
+    "limits": ("gateway/throttle.py",),
     "starlette": ("gateway/app.py", "gateway/live/events.py", "gateway/live/sockets.py"),
     "email_validator": ("schema/formats.py",),
     "phonenumbers": ("schema/formats.py",),

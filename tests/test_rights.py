@@ -19,7 +19,9 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 INSERTED = {
     *("customer", "credential", "consent_event", "orders", "order_line", "delivery", "delivery_event"),
     *("returns", "return_line", "change", "idempotency", "mail"),
+    *("session", "refresh_token", "one_time_link"),
 }
+DELETED = {"idempotency", "mail", "session", "one_time_link"}
 UPDATED = {
     "customer": "first_name surname street_address postal_code postal_town country_code phone email"
     " last_active_at version",
@@ -30,6 +32,10 @@ UPDATED = {
     "returns": "status inspection_note refund_amount refunded_at refund_iban version",
     "carrier": "name contact_email active version",
     "mail": "attempts next_attempt_at failed_at",
+    "credential": "email password_hash confirmed_at",
+    "session": "last_refreshed_at ended_at ended_why",
+    "refresh_token": "used_at",
+    "one_time_link": "used_at",
 }
 NUMBERS = {"customer_number", "order_number", "return_number"}
 Rights = dict[str, set[str]]
@@ -96,11 +102,11 @@ def columns_of(*tables: str) -> set[str]:
 
 def test_the_login_role_holds_the_listed_rights_and_no_other(fresh_database: str) -> None:
     def look(connection: Connection, role: str) -> None:
-        readable = set(SQLModel.metadata.tables) - {"credential"}
+        readable = set(SQLModel.metadata.tables)
         assert whole_tables(connection, role) == {
             "SELECT": readable | {"alembic_version"},
             "INSERT": INSERTED,
-            "DELETE": {"idempotency", "mail"},
+            "DELETE": DELETED,
             **{right: set() for right in ("UPDATE", "TRUNCATE", "REFERENCES", "TRIGGER")},
         }
         assert single_columns(connection, role, "SELECT") == columns_of(*readable) | {
@@ -167,7 +173,10 @@ def test_a_consent_that_the_login_role_inserts_decides_whether_the_customer_cons
         "DELETE FROM change",
         "UPDATE product SET unit_price = 0",
         "UPDATE designation SET valid_to = now()",
-        "SELECT password_hash FROM credential",
+        "UPDATE credential SET customer_id = customer_id",
+        "UPDATE session SET expires_at = now()",
+        "UPDATE one_time_link SET expires_at = now()",
+        "DELETE FROM refresh_token",
         "SELECT setval('order_number', 1)",
         "TRUNCATE mail",
     ],

@@ -24,6 +24,7 @@ from ..plan import Plan
 from ..policy import Notice
 from ..principal import Principal, SigningKey
 from ..statements.changed import is_of_one_row
+from ..throttle import Throttle
 from .gate import Write
 from .mistakes import Mistake, Rejected, RowRefused, not_found
 from .rows import Sql, Target, change_row, find_row, insert_row, next_number, note_fields
@@ -45,6 +46,7 @@ class Tools:
     key: SigningKey
     notice: Notice
     forget: Callable[[str, uuid.UUID], None]
+    throttle: Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Outcome:
 
     `became` is as whom an anonymous caller is answered; `body` is the payload's JSON where the change itself
     has given it. `changed_principals` are those whose rights it changed, by kind and id: the worker forgets
-    what it knew of them before it answers.
+    what it knew of them before it answers. `mistakes` are told although what was done stays done.
     """
 
     made: Mapping[str, object] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Outcome:
     became: Principal | None = None
     changed_principals: tuple[tuple[str, uuid.UUID], ...] = ()
     body: bytes | None = None
+    mistakes: tuple[Mistake, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Work:
     tools: Tools
     # The JSON of the payload's fields that are no entity, without mistakes; None among several changes.
     quiet: Mapping[str, object] | None = None
+    # Where the request came from; None where that is not known.
+    client_address: str | None = None
 
     @property
     def input(self) -> Mapping[str, Any]:
