@@ -161,15 +161,16 @@ def ways(root: Mutation, given: dict[str, Any]) -> list[Way]:
     one = f"mutation($input: {root.input.name}!) {{ {name}(input: $input) {{ __typename }} }}"
     whole = f"mutation {{ {name}(input: {literal(given)}) {{ __typename }} }}"
     declared = ", ".join(f"$v_{key}: {fields[key].type}" for key in given)
+    declared = f"({declared})" if given else ""
     used = ", ".join(f"{key}: $v_{key}" for key in given)
     apart = f"{name}(input: {{{used}}}) {{ userErrors {{ code }} }}"
     each = {f"v_{key}": value for key, value in given.items()}
     return [
         Way(one, {"input": given}, name),
         Way(whole, {}, name),
-        Way(f"mutation({declared}) {{ {apart} }}", each, name),
+        Way(f"mutation{declared} {{ {apart} }}", each, name),
         Way(
-            f"mutation({declared}) {{ ...A @include(if: true) }} "
+            f"mutation{declared} {{ ...A @include(if: true) }} "
             f"fragment A on Mutation {{ ... on Mutation {{ ok: {apart} }} }}",
             each,
             "ok",
