@@ -28,8 +28,8 @@ FIELDS = {
     "resetPassword": f"changed {ERRORS}",
     "changePassword": f"changed {ERRORS}",
 }
-PASSWORD = "a long enough password"  # noqa: S105  # made up
-OTHER_PASSWORD = "another password, still"  # noqa: S105  # made up
+PASSWORD = "a long enough password"
+OTHER_PASSWORD = "another password, still"
 TOKEN_IN_URL = re.compile(r"(\S*)#(crl_[0-9a-f]{72})$", re.MULTILINE)
 
 

@@ -79,12 +79,9 @@ def test_whoever_is_unknown_unconfirmed_erased_or_wrong_is_answered_with_the_sam
         ("nobody@store.example", PASSWORD),
         ("no address", PASSWORD),
     ]
-    answers = {
-        sent(writable, "signIn", email=email, password=password).content
-        for email, password in given
-    }
+    answers = {sent(writable, "signIn", email=email, password=password).content for email, password in given}
     assert len(answers) == 1
-    assert call(writable, "signIn", email=known.email, password="a wrong password") == refusal("signIn")  # noqa: S106
+    assert call(writable, "signIn", email=known.email, password="a wrong password") == refusal("signIn")
 
 
 def test_an_unknown_address_costs_the_same_statements_and_the_same_hashing_as_a_wrong_password(
@@ -94,7 +91,7 @@ def test_an_unknown_address_costs_the_same_statements_and_the_same_hashing_as_a_
     work = []
     for email in (known.email, unconfirmed.email, "nobody@store.example", "no address"):
         with writable.recorded() as statements, hashings() as hashes:
-            assert call(writable, "signIn", email=email, password="a wrong password") == refusal("signIn")  # noqa: S106
+            assert call(writable, "signIn", email=email, password="a wrong password") == refusal("signIn")
         work.append((statements, hashes))
     assert work == [work[0]] * 4
     assert (len(work[0][0]), work[0][1]) == (1, ["verify"])
