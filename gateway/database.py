@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -90,31 +90,50 @@ class Connections:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """A transaction, committed at the end of the block; whatever is raised in it rolls it back."""
-        async with self._loans:
-            connection = self._take() or await self._connect()
-            begun = Transaction(connection)
-            try:
-                yield begun
-                await begun.commit()
-                for step in begun.afterwards:
-                    step()
-            except Exception:
-                await self._undone(begun, connection)
-                raise
-            except BaseException:  # cancelled: whatever the connection still holds, nobody gets it
-                self._end(connection)
-                raise
-            self._give_back(connection)
+        """A transaction, committed at the end of the block; whatever is raised in it rolls it back.
 
-    async def _undone(self, begun: Transaction, connection: Any) -> None:
-        """Gives the connection back after a rollback, or closes it where even that fails."""
+        It takes a connection with its first statement, so that what is done before holds none.
+        """
+        begun = Transaction(self.borrow, lambda connection: self._returned(connection, is_sound=True))
+        try:
+            yield begun
+            await begun.commit()
+            for step in begun.afterwards:
+                step()
+        except Exception:
+            await self._undone(begun)
+            raise
+        except BaseException:  # cancelled: whatever the connection still holds, nobody gets it
+            self._returned(begun.connection, is_sound=False)
+            raise
+        self._returned(begun.connection, is_sound=True)
+
+    async def borrow(self) -> Any:
+        """A connection, which `_returned` takes back."""
+        await self._loans.acquire()
+        try:
+            return self._take() or await self._connect()
+        except BaseException:
+            self._loans.release()
+            raise
+
+    async def _undone(self, begun: Transaction) -> None:
+        """Takes the connection back after a rollback, or closes it where even that fails."""
         try:
             await begun.rollback()
         except DATABASE_ERRORS:
-            self._end(connection)
+            self._returned(begun.connection, is_sound=False)
         else:
+            self._returned(begun.connection, is_sound=True)
+
+    def _returned(self, connection: Any, *, is_sound: bool) -> None:
+        if connection is None:
+            return
+        if is_sound:
             self._give_back(connection)
+        else:
+            self._end(connection)
+        self._loans.release()
 
     async def open(self) -> None:
         """Opens one connection, so that a wrong address is found."""
@@ -163,10 +182,12 @@ class Connections:
 
 
 class Transaction:
-    """A transaction, begun with its first statement."""
+    """A transaction, begun with its first statement on a connection borrowed for it."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, borrow: Callable[[], Awaitable[Any]], give_back: Callable[[Any], None]) -> None:
+        self._borrow = borrow
+        self._give_back = give_back
+        self.connection: Any = None
         self._begun = False
         self._parts = 0
         # What is to be done once it is committed.
@@ -180,7 +201,7 @@ class Transaction:
     async def rows(self, sql: str, values: Sequence[object]) -> Any:
         """Every row."""
         await self._begin()
-        return await self._connection.fetch(sql, *values)
+        return await self.connection.fetch(sql, *values)
 
     async def alone(self, sql: str, values: Sequence[object]) -> Any:
         """The first row of a statement that is the whole transaction: committed when it returns.
@@ -189,21 +210,27 @@ class Transaction:
         """
         return await self._row(sql, values)
 
+    def rest(self) -> None:
+        """Holds no connection until the next statement, where nothing is begun yet."""
+        if self.connection is not None and not self._begun:
+            connection, self.connection = self.connection, None
+            self._give_back(connection)
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """A part that is undone alone where something is raised in it."""
         name, is_first = f"part_{self._parts}", not self._begun
         self._parts += 1
         if not is_first:
-            await self._connection.execute(f"SAVEPOINT {name}")
+            await self.connection.execute(f"SAVEPOINT {name}")
         try:
             yield
         except Exception:
             # Nothing came before the first part: the whole transaction is undone.
-            await (self.rollback() if is_first else self._connection.execute(f"ROLLBACK TO {name}"))
+            await (self.rollback() if is_first else self.connection.execute(f"ROLLBACK TO {name}"))
             raise
         if not is_first:
-            await self._connection.execute(f"RELEASE {name}")
+            await self.connection.execute(f"RELEASE {name}")
 
     async def commit(self) -> None:
         """Makes what was done last."""
@@ -214,21 +241,27 @@ class Transaction:
         await self._finish("ROLLBACK")
 
     async def _row(self, sql: str, values: Sequence[object]) -> Any:
+        await self._connect()
         try:
-            return await self._connection.fetchrow(sql, *values)
+            return await self.connection.fetchrow(sql, *values)
         except asyncpg.UniqueViolationError as error:
             raise DatabaseDuplicate(str(error.constraint_name)) from error
 
     async def _begin(self) -> None:
         if not self._begun:
-            await self._connection.execute("BEGIN")
+            await self._connect()
+            await self.connection.execute("BEGIN")
             self._begun = True
+
+    async def _connect(self) -> None:
+        if self.connection is None:
+            self.connection = await self._borrow()
 
     async def _finish(self, command: str) -> None:
         if self._begun:
             self._begun = False
             # PostgreSQL answers ROLLBACK to the COMMIT of a transaction in which something failed.
-            if await self._connection.execute(command) != command:
+            if await self.connection.execute(command) != command:
                 raise asyncpg.InterfaceError(f"the transaction did not end with {command}")
 
 

@@ -45,6 +45,7 @@ class Code(StrEnum):
     BAD_LOOKUP = "BAD_LOOKUP"
     # database
     TIMEOUT = "TIMEOUT"
+    CONFLICT = "CONFLICT"
     INTERNAL = "INTERNAL"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from .answer import Answer
-from .database import DATABASE_ERRORS, DatabaseTimeout
+from .database import DATABASE_ERRORS, DatabaseConflict, DatabaseTimeout
 from .errors import Code, Problem, RequestError
 from .response import failed
 
@@ -24,6 +24,9 @@ def failure(error: Exception, request_id: str) -> Answer:
         case DatabaseTimeout():
             problem = Problem(Code.TIMEOUT, "the operation took longer than the caller's role may")
             return Answer(failed([problem]), 504)
+        case DatabaseConflict():
+            message = "others changed the same rows at the same time, and nothing was changed: try again"
+            return Answer(failed([Problem(Code.CONFLICT, message)]), 409)
         case _ if isinstance(error, DATABASE_ERRORS):
             state = getattr(error, "sqlstate", "")
             log.error("database: %s %s request %s", type(error).__name__, state, request_id)

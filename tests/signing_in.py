@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +135,17 @@ def viewer(world: World, token: str) -> tuple[int, str | None]:
 
 ALIVE = (200, "customer")
 ENDED = (401, "revoked")
+REVOKED_WITHIN_SECONDS = 2
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Whether something holds within the time in which what was revoked is refused everywhere."""
+    deadline = time.monotonic() + REVOKED_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 @contextmanager

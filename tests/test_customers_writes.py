@@ -10,6 +10,8 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+from gateway.writes import once
+from gateway.writes.rows import change_row
 from schema.scalars import global_id, read_global_id
 from tests.world import World
 
@@ -145,11 +147,13 @@ def test_every_mistake_of_a_registration_is_named_at_once_and_nothing_is_made(wr
 def test_the_same_key_registers_once_and_another_input_under_it_is_a_conflict(writable: World) -> None:
     key = str(uuid.uuid4())
     first = register(writable, idempotencyKey=key)
-    again = register(writable, idempotencyKey=key, password="another password, still")
+    again = register(writable, idempotencyKey=key)
     assert again["customer"] == first["customer"]
-    other = register(writable, idempotencyKey=key, surname="Toinen")
-    assert [error["code"] for error in other["userErrors"]] == ["CONFLICT"]
-    assert other["customer"] is None
+    for changed in ({"surname": "Toinen"}, {"password": "another password, still"}):
+        other = register(writable, idempotencyKey=key, **changed)
+        assert [error["code"] for error in other["userErrors"]] == ["CONFLICT"]
+        assert other["customer"] is None
+        assert other["accessToken"] is None
     kept = next(row for row in writable.rows()["idempotency"] if str(row["key"]) == key)
     written = " ".join(map(str, kept.values())).lower()
     assert not any(str(value).strip().lower() in written for value in PERSON.values())
@@ -287,3 +291,56 @@ def test_an_employee_may_record_a_withdrawal_without_evidence(writable: World) -
     assert [
         row["state"] for row in writable.rows()["consent_event"] if row["customer_id"] == key_of(payload)
     ] == ["GIVEN", "WITHDRAWN"]
+
+
+def test_a_decision_counts_though_another_workers_clock_was_ahead(writable: World) -> None:
+    payload = register(writable)
+    given = {"id": payload["customer"]["id"], "marketingConsent": True, "evidence": "said so"}
+    with writable.at(writable.now + timedelta(minutes=3)):
+        writable.data("support", CONSENT, {"input": given}, SERVICE)
+    withdrawn = {"id": payload["customer"]["id"], "marketingConsent": False}
+    found = writable.data("support", CONSENT, {"input": withdrawn}, SERVICE)["setMarketingConsent"]
+    assert found["customer"]["marketingConsent"] is False
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ['where: {internalNote: {startsWith: "a"}}', "orderBy: [{internalNote: ASC}]"],
+    ids=["condition", "order"],
+)
+def test_a_refused_condition_in_a_payload_refuses_the_change(writable: World, arguments: str) -> None:
+    document = UPDATE.replace("version }", f"orders({arguments}) {{ totalCount }} }}", 1)
+    given = {"id": own_id(writable), "surname": "Muutettu"}
+    _, body = writable.ask("customer", document, {"input": given})
+    assert "data" not in body
+    (error,) = body["errors"]
+    assert error["extensions"]["coordinate"] == "Order.internalNote"
+    assert error["extensions"]["use"] in ("FILTER", "SORT")
+    key = writable.askers["customer"].customer_id
+    assert all(row["surname"] != "Muutettu" for row in writable.rows()["customer"] if row["id"] == key)
+
+
+def test_statements_that_show_a_payload_are_kept_with_its_plan_alone(writable: World) -> None:
+    given = {"id": own_id(writable), "phone": "+358401234567"}
+    writable.data("customer", UPDATE, {"input": given})
+    before = change_row.cache_info().currsize
+    for number in range(5):
+        document = UPDATE.replace("surname", f"other{number}: surname", 1)
+        writable.data("customer", document, {"input": given})
+    assert change_row.cache_info().currsize == before
+
+
+def test_a_used_up_key_that_another_has_claimed_since_stays_theirs(writable: World) -> None:
+    """Between finding a key used up and forgetting it, another worker may claim it."""
+    key = uuid.uuid4()
+
+    async def forgotten(connection: Any) -> list[Any]:
+        row = ["anonymous", key, "registerCustomer", "digest", "Customer", uuid.uuid4()]
+        insert = "INSERT INTO idempotency VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        await connection.execute(insert, *row, writable.now)
+        sql = once._forget()
+        values = {"principal": "anonymous", "key": key, "created_at": writable.now - timedelta(hours=25)}
+        await connection.execute(sql.text, *(values[name] for name in sql.names))
+        return list(await connection.fetch("SELECT key FROM idempotency WHERE key = $1", key))
+
+    assert len(writable.run(forgotten)) == 1

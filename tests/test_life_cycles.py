@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -30,9 +31,10 @@ from tests.conftest import new_database
 from tests.foretold import foretold_order
 from tests.invariants import Ledger, Move, Row, check_register, key_of
 from tests.lives import Life, keyed, lasting, named
+from tests.naive_rules import RETURN_FINAL
 from tests.world import NOW, World, make_world
 
-EXAMPLES, STEPS = {"default": (40, 25), "thorough": (400, 50)}[
+EXAMPLES, STEPS = {"default": (30, 25), "thorough": (400, 50)}[
     os.environ.get("HYPOTHESIS_PROFILE", "default")
 ]
 LIVES = settings(
@@ -43,6 +45,7 @@ LIVES = settings(
     suppress_health_check=list(HealthCheck),
 )
 ADDRESS = {"streetAddress": "Uusikatu 2", "postalCode": "33100", "postalTown": "Tampere"}
+CENT = Decimal("0.01")
 MOST_DAYS = timedelta(days=25)
 
 PLACES = st.integers(0, 7)
@@ -241,14 +244,16 @@ class Lives(Life):
     @rule(
         place=PLACES,
         who=st.sampled_from(["finance", "finance", "finance", "warehouse"]),
-        amount=st.sampled_from(["4.20", "26.90", "79.90", "500.00", "-1.00", ...]),
+        share=st.sampled_from(["0.60", "0.60", "0.40", "1.00", "1.01", "-1.00", ...]),
         when=st.sampled_from([0, 0, 1, -9000, ...]),
         version=VERSIONS,
     )
-    def refunds(self, place: int, who: str, amount: Any, when: Any, version: int | None) -> None:
-        given = named("Return", self.one("returns", place), version)
+    def refunds(self, place: int, who: str, share: Any, when: Any, version: int | None) -> None:
+        back = self.one("returns", place)
+        given, total = named("Return", back, version), self.rows["orders"][(back["order_id"],)]["total"]
+        amount = share if share is ... else str((total * Decimal(share)).quantize(CENT))
         moment = when if when is ... else (self.world.now + timedelta(minutes=when)).isoformat()
-        if amount is ... and moment is ...:
+        if amount is moment is ...:
             moment = self.world.now.isoformat()
         self.change(who, "updateReturn", **given, refundAmount=amount, refundedAt=moment)
 
@@ -268,7 +273,7 @@ class Lives(Life):
         back = [row for row in self.rows["returns"].values() if row["order_id"] == key]
         shown = global_id("Order", key)
         match order["status"]:
-            case "PLACED" if order["payment_status"] in ("PENDING", "AUTHORISED", "FAILED"):
+            case "PLACED" if order["payment_method"] == "CARD" and order["payment_status"] != "PAID":
                 self.change("finance", "updateOrder", id=shown, paymentStatus="PAID")
             case "PLACED" | "PAID":
                 status = "PAID" if order["status"] == "PLACED" else "PICKING"
@@ -276,10 +281,10 @@ class Lives(Life):
                 self.change(who, "updateOrder", id=shown, status=status)
             case "PICKING" | "SHIPPED":
                 return self.delivers(of)
-            case "DELIVERED" | "COMPLETED" if back:
-                return self.takes_back(back[0])
-            case "DELIVERED":
+            case "DELIVERED" if len(back) < 2:
                 self.requests_a_return(self.place_of(key), "owner", "DEFECT", [1], 1, None)
+            case "DELIVERED" | "COMPLETED" if any(one["status"] not in RETURN_FINAL for one in back):
+                return self.takes_back(next(one for one in back if one["status"] not in RETURN_FINAL))
             case _:
                 return False
         return True
@@ -309,7 +314,25 @@ class Lives(Life):
         elif back["status"] == "INSPECTED":
             moment = self.world.now.isoformat()
             self.change("finance", "updateReturn", id=key, refundAmount="4.20", refundedAt=moment)
-        return back["status"] in following or back["status"] == "INSPECTED"
+        return self.rows["returns"][(back["id"],)] != back
+
+    @rule(place=PLACES, steps=st.integers(1, 3), is_called_off=st.booleans())
+    def is_fetched_too_early(self, place: int, steps: int, is_called_off: bool) -> None:
+        """The next steps of a delivery, wherever its order stands."""
+        key = self.one("delivery", place)["id"]
+        for _ in range(steps):
+            self.delivers([self.rows["delivery"][(key,)]])
+        if is_called_off:
+            order = self.rows["delivery"][(key,)]["order_id"]
+            self.cancels(self.place_of(order), "owner", None)
+
+    @precondition(lambda self: self.has("returns"))
+    @rule(place=PLACES, share=st.sampled_from(["0.40", "0.60"]))
+    def is_promised_a_refund_of_each_return(self, place: int, share: str) -> None:
+        order = self.one("returns", place)["order_id"]
+        for turn, back in enumerate(sorted(self.rows["returns"].values(), key=lambda row: row["id"])):
+            if back["order_id"] == order:
+                self.refunds(turn, "finance", share, ..., None)
 
     @rule(hours=st.sampled_from([1, 30, 100, 400]))
     def time_passes(self, hours: int) -> None:

@@ -231,10 +231,10 @@ def test_a_revoked_partner_token_ends_the_socket_within_two_seconds(live: Served
 
 
 def short_token(live: Served, seconds: int) -> str:
-    """A customer's token that ends, its leeway over, after so many seconds."""
+    """A customer's token that ends after so many seconds."""
     customer, settings = live.world.askers["customer"].customer_id, live.world.gateway.settings
     assert customer is not None
-    lifetime = timedelta(seconds=seconds - settings.token_leeway_seconds)
+    lifetime = timedelta(seconds=seconds)
     return live.world.key.sign("customer", customer, settings, now=live.clock(), lifetime=lifetime)
 
 

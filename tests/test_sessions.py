@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +26,7 @@ from tests.signing_in import (
     registered,
     sent,
     signed_in,
+    until,
     viewer,
 )
 from tests.test_mail import on_database
@@ -35,7 +34,6 @@ from tests.world import World
 from tests.writing import another_gateway, at_once, kept
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-REVOKED_WITHIN_SECONDS = 2
 
 
 def sessions(world: World, account: Account) -> list[dict[str, Any]]:
@@ -257,15 +255,6 @@ def test_what_one_gateway_ends_another_refuses_within_two_seconds(writable: Worl
         assert viewer(other, tokens["accessToken"]) == ALIVE
         call(writable, "signOut", tokens["accessToken"])
         assert until(lambda: viewer(other, tokens["accessToken"]) == ENDED)
-
-
-def until(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + REVOKED_WITHIN_SECONDS
-    while time.monotonic() < deadline:
-        if holds():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 # ---------------------------------------------------------------- tokens

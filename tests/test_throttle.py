@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 
-from gateway.app import app_of, create_gateway
 from gateway.config import Settings
 from gateway.errors import TooMany
 from gateway.throttle import Throttle, network_of
 from tests.signing_in import OTHER_PASSWORD, PASSWORD, call, confirmed, sent, signed_in
 from tests.world import World
+from tests.writing import another_gateway
 
 DEFAULTS = {"throttle_account_limit": 10, "throttle_client_limit": 100, "throttle_window_seconds": 900}
 
 
-@contextmanager
-def throttled(world: World, **changed: int) -> Iterator[World]:
+def throttled(world: World, **changed: int) -> AbstractContextManager[World]:
     """The register behind a gateway that throttles."""
-    settings = world.gateway.settings.model_copy(update={**DEFAULTS, **changed})
-    gateway = create_gateway(settings, world.clock)
-    with TestClient(app_of(gateway)) as client:
-        yield replace(world, gateway=gateway, client=client)
+    return another_gateway(world, **{**DEFAULTS, **changed})
 
 
 def wrong(world: World, email: str) -> Any:

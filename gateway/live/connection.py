@@ -134,7 +134,9 @@ class Caller:
 
     async def _identify(self) -> Principal:
         gateway = self._gateway
-        return await gateway.principals.identify(self._authorization, self._act_as, gateway.clock())
+        return await gateway.principals.identify(
+            self._authorization, self._act_as, gateway.clock(), is_known=True
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,16 @@ from ..plan.values import Constant, LocalRoot, NodeRoot, Value
 from ..row_rules import row_of
 from .builder import Builder
 
+MOST_ITEMS = 100
+
 
 def is_of_one_row(plan: Plan) -> bool:
-    """Whether a payload shows one entity, and of it nothing but the columns of its row."""
+    """Whether a payload shows one entity, and of it nothing but some columns of its row."""
     entities = [root for root in plan.roots if not isinstance(root, Constant | LocalRoot)]
     return (
         len(entities) == 1
         and isinstance(entities[0], NodeRoot)
+        and len(entities[0].record.items) <= MOST_ITEMS
         and all(_is_of_the_row(item) for item in entities[0].record.items)
     )
 

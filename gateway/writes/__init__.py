@@ -13,6 +13,7 @@ from functools import partial
 
 import orjson
 
+from ..cache import Cache
 from ..database import Database, DatabaseConflict, Transaction
 from ..grants import Grants
 from ..operation import Operation
@@ -29,9 +30,24 @@ from .payload import local_parts
 from .registry import HANDLERS
 from .work import Outcome, Tools, Work
 
-__all__ = ["Asked", "Refused", "Tools", "Write", "gate", "perform"]
+__all__ = ["Asked", "Payload", "Refused", "Tools", "Write", "gate", "perform"]
 
 ATTEMPTS = 3
+# How many statements that change and show at once are kept with a payload: one for each set of columns.
+FUSED = 4
+
+
+class Payload:
+    """How a change's payload is read, and the statements that give it with the very change."""
+
+    def __init__(self, statement: Statement | NoStatement) -> None:
+        self.statement = statement
+        self.fused: Cache[object, object] = Cache(FUSED)
+
+    @property
+    def weight(self) -> int:
+        """What it weighs in the cache of plans: the length of its SQL, now and later."""
+        return len(self.statement.sql) * (1 + FUSED) if isinstance(self.statement, Statement) else 0
 
 
 @dataclass(frozen=True)
@@ -41,7 +57,7 @@ class Asked:
     operation: Operation
     variables: Mapping[str, object]
     plan: Plan
-    payloads: Mapping[str, Statement | NoStatement]
+    payloads: Mapping[str, Payload]
     principal: Principal
     grants: Grants
     now: datetime
@@ -79,7 +95,8 @@ async def _all(asked: Asked, writes: tuple[Write, ...], transaction: Transaction
 async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tools) -> bytes:
     bound = bound_values(asked.principal, asked.now, asked.constants, {})
     quiet = _quiet(asked, write.root, tools) if len(asked.plan.roots) == 1 else None
-    known = (asked.principal, asked.grants, asked.now, transaction, bound, tools, quiet)
+    fused = asked.payloads[write.root.key].fused
+    known = (asked.principal, asked.grants, asked.now, transaction, bound, tools, fused, quiet)
     work = Work(write, *known, asked.client_address)
     handler = HANDLERS[write.root.mutation.name]
     try:
@@ -113,7 +130,7 @@ async def _payload(
 ) -> bytes:
     selections = Selections(asked.operation, asked.variables)
     local = local_parts(root, selections, tools.model.graphql.type_map, said)
-    match asked.payloads[root.key]:
+    match asked.payloads[root.key].statement:
         case NoStatement():
             constants = {
                 part.key: orjson.dumps(part.value)

@@ -78,10 +78,11 @@ async def reset_password(work: Work) -> Outcome:
     """Sets a new password for whoever reads the mail of the confirmed address; every session ends."""
     password = _new_password(work, "password")
     await throttled(work)
+    digest = await hashed(password)
     held, email = await _proved(work, LinkKind.RESET_PASSWORD)
     if held["confirmed_at"] is None or held["email"] != email:
         raise refused(work)
-    ended = await _set_password(work, held, await hashed(password), None)
+    ended = await _set_password(work, held, digest, None)
     return Outcome(extras={"changed": True}, changed_principals=ended)
 
 
@@ -91,7 +92,7 @@ async def change_password(work: Work) -> Outcome:
     if caller.customer_id is None or caller.scope is not Scope.ACCOUNT:
         raise refused(work)
     await throttled(work, str(caller.customer_id))
-    known = await work.row(find_credential(locks=False), customer_id=caller.customer_id)
+    known = await work.look(find_credential(locks=False), customer_id=caller.customer_id)
     kept = None if known is None else known["password_hash"]
     if not await is_password(str(work.input["currentPassword"]), kept):
         raise refused(work)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import lru_cache
 
+from sqlalchemy import Uuid, bindparam, func, select
+from sqlmodel import SQLModel
 from uuid6 import uuid7
 
 from schema.scalars import global_id
@@ -15,11 +18,13 @@ from schema.writing import UserErrorCode
 
 from ..principal import Principal
 from ..row_rules import Scope
+from ..statements.bound import compiled
 from .accounts import address_changed, ask_to_confirm, checked_password
 from .checks import PROFILE, checked, text
 from .mistakes import Mistakes
 from .once import Known, New, once
-from .passwords import hashed
+from .passwords import digested, hashed
+from .rows import Sql
 from .sessions import access_token, add_session, throttled
 from .work import Outcome, Work
 
@@ -40,7 +45,10 @@ async def register_customer(work: Work) -> Outcome:
     mistakes.check()
     await throttled(work, str(profile["email"]))
     digest = await hashed(password)
-    match await once(work, "Customer", without=("password",)):
+    used = work.input.get("idempotencyKey")
+    # A fast digest of a password, even a keyed one, would be worth guessing at.
+    instead = b"" if used is None else await digested(password, used.bytes)
+    match await once(work, "Customer", ("password",), instead):
         case New(key):
             await add_customer(work, key, profile, work.input, ChangeSource.REGISTRATION)
             await _add_credential(work, key, str(profile["email"]), digest)
@@ -104,6 +112,7 @@ async def add_consent(
     source: ChangeSource,
     actor: str,
     evidence: str | None = None,
+    at: datetime | None = None,
 ) -> None:
     """Adds to the history of consents what was decided, under which notice (GDPR Article 7(1))."""
     await work.insert(
@@ -113,7 +122,7 @@ async def add_consent(
             "customer_id": key,
             "purpose": str(ConsentPurpose.NEWSLETTER.value),
             "state": str(state.value),
-            "at": work.now,
+            "at": at or work.now,
             "source": source.value,
             "notice_version": work.tools.notice.version,
             "text_digest": work.tools.notice.digest,
@@ -156,9 +165,20 @@ async def set_marketing_consent(work: Work) -> Outcome:
         state = ConsentState.GIVEN
     else:
         state = ConsentState.WITHDRAWN if row["marketing_consent"] else ConsentState.REFUSED
-    await add_consent(work, key, state, work.source, work.actor, evidence)
+    # The newest decision counts, and another worker's clock may be ahead of ours.
+    newest = (await work.row(_newest_consent(), key=key))["at"]
+    at = work.now if newest is None else max(work.now, newest + timedelta(microseconds=1))
+    await add_consent(work, key, state, work.source, work.actor, evidence, at)
     await work.note("Customer", key, key, ["marketingConsent"], work.source)
     return Outcome({"customer": key})
+
+
+@lru_cache(maxsize=1)
+def _newest_consent() -> Sql:
+    """When the newest decision of a customer, whose row is locked, was made."""
+    event = SQLModel.metadata.tables["consent_event"]
+    newest = select(func.max(event.c.at).label("at"))
+    return Sql(*compiled(newest.where(event.c.customer_id == bindparam("key", type_=Uuid()))))
 
 
 def _evidence(work: Work, wanted: bool) -> str | None:

@@ -23,6 +23,8 @@ from ..plan.judge import Judge
 from ..plan.selections import Path
 from ..plan.values import MutationRoot
 
+COMPARISONS = ("FILTER", "SORT")
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
@@ -45,13 +47,18 @@ def gate(
 ) -> tuple[Write, ...] | Refused:
     """The changes of a plan with their guards, or what is refused of them.
 
-    A refused field of a payload is null, and refuses the changes where the caller `rejects` such answers.
+    A refused field of a payload is null, and refuses the changes where the caller `rejects` such answers; a
+    refused condition or order of a list in it always does, as that of a root list leaves nothing to show.
     """
     judge = Judge(grants)
     writes = tuple(
         _judged(root, variables, judge, schema) for root in plan.roots if isinstance(root, MutationRoot)
     )
-    refused = [of for of in plan.refusals if rejects or of.coordinate.startswith("Mutation.")]
+    refused = [
+        of
+        for of in plan.refusals
+        if rejects or of.coordinate.startswith("Mutation.") or of.use in COMPARISONS
+    ]
     refused += judge.refusals.values()
     return Refused(tuple(refused)) if refused else writes
 

@@ -46,16 +46,16 @@ class Known:
     key: uuid.UUID
 
 
-async def once(work: Work, entity: str, without: Collection[str] = ()) -> New | Known:
+async def once(work: Work, entity: str, without: Collection[str] = (), instead: bytes = b"") -> New | Known:
     """The id to make something with, or that of what the same key and input made within 24 hours.
 
     Concurrent requests with one key wait for the first. Raises CONFLICT where the key came with another
-    input. `without` names input fields that must not even be digested.
+    input. `without` names input fields that must not be digested as they are, `instead` stands for them.
     """
     made, given = uuid7(), work.input.get(KEY)
     if given is None:
         return New(made)
-    digests = _digests(work, without)
+    digests = _digests(work, without, instead)
     claim = {
         "principal": work.actor,
         "key": given,
@@ -103,14 +103,15 @@ async def _claimed(work: Work, claim: Mapping[str, object], period: timedelta) -
         if found is not None and found["created_at"] > work.now - period:
             return found
         if found is not None:
-            await work.row(_forget(), principal=claim["principal"], key=claim["key"])
+            used_up = found["created_at"]
+            await work.row(_forget(), principal=claim["principal"], key=claim["key"], created_at=used_up)
     return None
 
 
-def _digests(work: Work, without: Collection[str]) -> list[str]:
+def _digests(work: Work, without: Collection[str], instead: bytes) -> list[str]:
     given = {name: value for name, value in work.input.items() if name != KEY and name not in without}
     text = orjson.dumps(given, default=_written, option=orjson.OPT_SORT_KEYS)
-    return _keyed(work, text)
+    return _keyed(work, text + instead)
 
 
 def _keyed(work: Work, text: bytes) -> list[str]:
@@ -138,7 +139,10 @@ def _find() -> Sql:
 
 @lru_cache(maxsize=1)
 def _forget() -> Sql:
-    return Sql(*compiled(delete(SQLModel.metadata.tables["idempotency"]).where(*_this())))
+    table = SQLModel.metadata.tables["idempotency"]
+    # Another claim may have taken the key since it was found used up: that one stays.
+    same = table.c.created_at == bindparam("created_at", type_=table.c.created_at.type)
+    return Sql(*compiled(delete(table).where(*_this(), same)))
 
 
 def _this() -> list[ColumnElement[bool]]:

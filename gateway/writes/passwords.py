@@ -8,6 +8,7 @@ from base64 import b64encode
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import Type, hash_secret_raw
 
 from schema import formats
 
@@ -19,6 +20,13 @@ SALT_BYTES, HASH_BYTES = 16, 32
 async def hashed(password: str) -> str:
     """The argon2id hash of a password, with its parameters and salt in the PHC string format."""
     return await asyncio.to_thread(_hasher().hash, password)
+
+
+async def digested(password: str, salt: bytes) -> bytes:
+    """Bytes that the same password and salt give again, at the price of a hash."""
+    return await asyncio.to_thread(
+        hash_secret_raw, password.encode(), salt, PASSES, MEMORY_KIB, LANES, hash_len=32, type=Type.ID
+    )
 
 
 async def is_password(given: str, kept: str | None) -> bool:

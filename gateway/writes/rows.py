@@ -61,11 +61,18 @@ class Target:
 
 @lru_cache(maxsize=1024)
 def change_row(
+    target: Target, columns: tuple[tuple[str, str | None], ...], versioned: bool, moves: bool
+) -> Sql:
+    """`change_and_show` without a payload, kept by its structure."""
+    return change_and_show(target, columns, versioned, moves, None)
+
+
+def change_and_show(
     target: Target,
     columns: tuple[tuple[str, str | None], ...],
     versioned: bool,
     moves: bool,
-    shown: Plan | None = None,
+    shown: Plan | None,
 ) -> Sql:
     """Changes one row, raises its version and notes the personal fields that differ (no value).
 

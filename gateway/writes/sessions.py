@@ -39,7 +39,7 @@ async def sign_in(work: Work) -> Outcome:
     """
     email, password = spelled(str(work.input["email"])), str(work.input["password"])
     await throttled(work, email)
-    known = await work.row(find_confirmed(), email=email)
+    known = await work.look(find_confirmed(), email=email)
     kept = None if known is None else str(known["password_hash"])
     if not await is_password(password, kept) or kept is None:
         raise refused(work)

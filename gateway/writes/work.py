@@ -11,10 +11,11 @@ from typing import Any
 from uuid6 import uuid7
 
 from schema.model import Model, text_of
-from schema.scalars import read_global_id
+from schema.scalars import global_id, read_global_id
 from schema.states import ChangeSource
 from schema.writing import UserErrorCode
 
+from ..cache import Cache
 from ..config import Settings
 from ..database import DatabaseConflict, Transaction
 from ..errors import Code, fault
@@ -23,11 +24,12 @@ from ..operation import location_of
 from ..plan import Plan
 from ..policy import Notice
 from ..principal import Principal, SigningKey
+from ..row_rules import Scope
 from ..statements.changed import is_of_one_row
 from ..throttle import Throttle
 from .gate import Write
 from .mistakes import Mistake, Rejected, RowRefused, not_found
-from .rows import Sql, Target, change_row, find_row, insert_row, next_number, note_fields
+from .rows import Sql, Target, change_and_show, change_row, find_row, insert_row, next_number, note_fields
 
 SOURCES = {
     "customer": ChangeSource.CUSTOMER,
@@ -86,6 +88,7 @@ class Work:
     transaction: Transaction
     bound: Mapping[str, object]
     tools: Tools
+    fused: Cache[Any, Any]
     # The JSON of the payload's fields that are no entity, without mistakes; None among several changes.
     quiet: Mapping[str, object] | None = None
     # Where the request came from; None where that is not known.
@@ -98,7 +101,9 @@ class Work:
 
     @property
     def actor(self) -> str:
-        """Who is noted as having changed something."""
+        """Who is noted as having changed something; the holder of one order's token is told apart."""
+        if self.principal.scope is Scope.ONE_ORDER and self.principal.order_id is not None:
+            return f"{self.principal.id} {global_id('Order', self.principal.order_id)}"
         return self.principal.id or "anonymous"
 
     @property
@@ -212,7 +217,9 @@ class Work:
         names = tuple((name, self._noted_field(entity, name)) for name in values)
         noted = sum(field is not None for _, field in names)
         target = self.target(entity, coordinates)
-        return change_row(target, names, if_version is not None, moves_from is not None, shown), {
+        structure = (target, names, if_version is not None, moves_from is not None)
+        sql = change_row(*structure) if shown is None else self._fused(structure, shown)
+        return sql, {
             "key": key,
             "if_version": if_version,
             "from_status": list(moves_from or ()),
@@ -221,6 +228,11 @@ class Work:
             "actor": self.actor,
             **_set(values),
         }
+
+    def _fused(self, structure: Structure, shown: Plan) -> Sql:
+        """The statement that changes a row and shows it, kept with the plan it shows."""
+        found: Sql | None = self.fused.get(structure)
+        return found or self.fused.put(structure, change_and_show(*structure, shown))
 
     async def _explain(
         self,
@@ -295,6 +307,15 @@ class Work:
         """The first row of a statement, None where there is none."""
         return await self.transaction.row(sql.text, self._values(sql, values))
 
+    async def look(self, sql: Sql, **values: object) -> Any:
+        """The first row of a statement that reads before the transaction begins.
+
+        # PERF: what takes long after it, such as hashing, holds no connection.
+        """
+        row = await self.transaction.alone(sql.text, self._values(sql, values))
+        self.transaction.rest()
+        return row
+
     async def rows(self, sql: Sql, **values: object) -> Any:
         """Every row of a statement."""
         return await self.transaction.rows(sql.text, self._values(sql, values))
@@ -320,6 +341,7 @@ class Work:
             raise RowRefused(refused, self.write.root.mutation.input.writes.value.upper())
 
 
+Structure = tuple[Target, tuple[tuple[str, str | None], ...], bool, bool]
 Handler = Callable[[Work], Any]
 
 

@@ -35,9 +35,17 @@ SOURCES = ("REGISTRATION", "CHECKOUT", "CUSTOMER", "STAFF_ON_BEHALF", "STAFF", "
 AMOUNTS = {"orders": "total", "returns": "refund_amount"}
 
 INSERTED = (
-    *("customer", "credential", "consent_event", "orders", "order_line", "delivery", "delivery_event"),
+    *("consent_event", "orders", "order_line", "delivery", "delivery_event"),
     *("returns", "return_line", "change", "idempotency", "mail"),
 )
+# Tables with columns that a new row has by default, and no change of the gateway's sets.
+INSERTED_COLUMNS = {
+    "customer": (
+        *("id", "number", "first_name", "surname", "street_address", "postal_code", "postal_town"),
+        *("country_code", "phone", "email", "unsubscribe_token", "created_at", "last_active_at"),
+    ),
+    "credential": ("customer_id", "email", "password_hash", "created_at"),
+}
 DELETED = ("idempotency", "mail")
 UPDATED = {
     "customer": (
@@ -165,6 +173,8 @@ def create_sequence(sequence: str, letter: str, table: str) -> None:
 def grant(role: str) -> None:
     op.execute(f"GRANT SELECT ON {', '.join(TABLES)} TO {role}")
     op.execute(f"GRANT INSERT ON {', '.join(INSERTED)} TO {role}")
+    for table, columns in INSERTED_COLUMNS.items():
+        op.execute(f"GRANT INSERT ({', '.join(columns)}) ON {table} TO {role}")
     op.execute(f"GRANT DELETE ON {', '.join(DELETED)} TO {role}")
     for table, columns in UPDATED.items():
         op.execute(f"GRANT UPDATE ({', '.join(columns)}) ON {table} TO {role}")
@@ -176,5 +186,7 @@ def revoke(role: str) -> None:
     for table, columns in UPDATED.items():
         op.execute(f"REVOKE UPDATE ({', '.join(columns)}) ON {table} FROM {role}")
     op.execute(f"REVOKE DELETE ON {', '.join(DELETED)} FROM {role}")
+    for table, columns in INSERTED_COLUMNS.items():
+        op.execute(f"REVOKE INSERT ({', '.join(columns)}) ON {table} FROM {role}")
     op.execute(f"REVOKE INSERT ON {', '.join(INSERTED)} FROM {role}")
     op.execute(f"REVOKE SELECT ON {', '.join(TABLES)} FROM {role}")  # noqa: S608  # a quoted identifier

@@ -23,6 +23,11 @@ branch_labels = None
 depends_on = None
 
 TABLES = ("session", "refresh_token", "one_time_link")
+INSERTED = {
+    "session": ("id", "customer_id", "created_at", "last_refreshed_at", "expires_at"),
+    "refresh_token": ("hash", "session_id", "customer_id", "issued_at", "expires_at"),
+    "one_time_link": ("hash", "customer_id", "kind", "email", "created_at", "expires_at"),
+}
 DELETED = ("session", "one_time_link")
 UPDATED = {
     "credential": ("password_hash", "confirmed_at", "email"),
@@ -110,7 +115,8 @@ def create_one_time_link() -> None:
 
 def grant(role: str) -> None:
     op.execute(f"GRANT SELECT ON credential, {', '.join(TABLES)} TO {role}")
-    op.execute(f"GRANT INSERT ON {', '.join(TABLES)} TO {role}")
+    for table, columns in INSERTED.items():
+        op.execute(f"GRANT INSERT ({', '.join(columns)}) ON {table} TO {role}")
     op.execute(f"GRANT DELETE ON {', '.join(DELETED)} TO {role}")
     for table, columns in UPDATED.items():
         op.execute(f"GRANT UPDATE ({', '.join(columns)}) ON {table} TO {role}")
@@ -120,5 +126,6 @@ def revoke(role: str) -> None:
     for table, columns in UPDATED.items():
         op.execute(f"REVOKE UPDATE ({', '.join(columns)}) ON {table} FROM {role}")
     op.execute(f"REVOKE DELETE ON {', '.join(DELETED)} FROM {role}")
-    op.execute(f"REVOKE INSERT ON {', '.join(TABLES)} FROM {role}")
+    for table, columns in INSERTED.items():
+        op.execute(f"REVOKE INSERT ({', '.join(columns)}) ON {table} FROM {role}")
     op.execute(f"REVOKE SELECT ON credential, {', '.join(TABLES)} FROM {role}")  # noqa: S608  # a quoted identifier
