@@ -36,7 +36,7 @@ from .cache import Cache
 from .chores import chores
 from .config import Settings
 from .database import DATABASE_ERRORS, Database
-from .errors import Code, HttpError, RequestError, Unauthenticated
+from .errors import Code, HttpError, RequestError, TooMany, Unauthenticated
 from .failures import failure
 from .introspection import SchemaViews
 from .live.connection import Live
@@ -46,6 +46,7 @@ from .local import Local
 from .policy import load_policy
 from .principal import Principals, SigningKey, utc_now
 from .response import failed
+from .throttle import Throttle
 from .writes import Tools
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -75,6 +76,7 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
     key = SigningKey.load(settings.signing_key_file, settings.former_key_files)
     periods = {f"period_{name}": period for name, period in settings.periods().items()}
     principals = Principals(settings, key, database)
+    throttle = Throttle(settings, key.secrets("throttle")[0])
     return Gateway(
         settings=settings,
         model=model,
@@ -83,7 +85,7 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
         principals=principals,
         local=Local(policy, SchemaViews(model, policy)),
         clock=clock,
-        tools=Tools(settings, model, key, policy.notice, principals.forget),
+        tools=Tools(settings, model, key, policy.notice, principals.forget, throttle),
         constants={"setting_public_url": f"{settings.public_url.rstrip('/')}/u/", **periods},
         operations=Cache(settings.operation_cache_bytes, operation_weight),
         plans=Cache(settings.plan_cache_bytes, prepared_weight),
@@ -204,6 +206,8 @@ def _respond(found: Answer, media: str, request_id: str, error: RequestError | N
     media = JSON if media == EVENT_STREAM else media
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = f'Bearer error="invalid_token", error_description="{error.reason}"'
+    if isinstance(error, TooMany):
+        headers["retry-after"] = str(error.retry_after_seconds)
     if found.status == 405:
         headers["allow"] = "POST"  # RFC 9110, section 15.5.6
     return Response(found.body, found.status, headers, f"{media}; charset=utf-8")
@@ -293,6 +297,7 @@ async def _read_request(settings: Settings, request: HttpRequest, headers: Mappi
         purpose=headers.get("processing-purpose"),
         reject_on_refusal=_rejects(headers.get("on-forbidden")),
         may_change=request.method == "POST",
+        client_address=request.client.host if request.client else None,
     )
 
 

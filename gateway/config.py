@@ -39,7 +39,7 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         le=1.5,
-        description="how long a designation or partner token is believed without asking again",
+        description="how long a designation, session or partner token is believed without asking",
     )
     oidc_issuer: str | None = Field(
         None, description="`iss` of the access tokens of the employees' identity provider"
@@ -95,6 +95,28 @@ class Settings(BaseSettings):
     mutation_limit: int = Field(10, ge=1, description="most changes of an operation")
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
     page_limit: int = Field(100, ge=1, description="most entries of a page")
+
+    access_token_minutes: int = Field(15, ge=1, le=60, description="how long a customer's access token holds")
+    session_days: int = Field(30, ge=1, le=365, description="how long a customer stays signed in at most")
+    refresh_token_days: int = Field(
+        14, ge=1, le=365, description="how long a session holds without a refresh"
+    )
+    confirmation_hours: int = Field(
+        24, ge=1, le=168, description="how long a link to confirm an address holds"
+    )
+    password_reset_minutes: int = Field(
+        60, ge=5, le=24 * 60, description="how long a link to set a new password holds"
+    )
+    password_reset_again_minutes: int = Field(
+        5, ge=0, le=24 * 60, description="how soon such a link is mailed again to the same address"
+    )
+    throttle_account_limit: int = Field(
+        10, ge=1, description="attempts at an account in a window and worker, known or not, of each kind"
+    )
+    throttle_client_limit: int = Field(
+        100, ge=1, description="attempts of a client address in a window and worker, of all kinds"
+    )
+    throttle_window_seconds: int = Field(900, ge=1, description="how long attempts are counted together")
 
     order_token_days: int = Field(30, ge=1, le=365, description="how long a guest's token for an order holds")
     order_access_minutes: int = Field(

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from .config import Settings
-from .principal import DesignationRow, PartnerRow
+from .principal import DesignationRow, PartnerRow, SessionRow
 
 
 class DatabaseTimeout(Exception):
@@ -47,6 +47,8 @@ _EMPLOYEE_OF_SUBJECT = """
 SELECT id FROM employee WHERE subject = $1"""
 _BY_HASH = """
 SELECT id, kind, carrier_id, expires_at, revoked_at FROM partner_token WHERE hash = $1"""
+_SESSION = """
+SELECT customer_id, expires_at, ended_at FROM session WHERE id = $1"""
 _DELIVERIES_OF = """
 SELECT array_agg(id ORDER BY id) AS ids FROM delivery WHERE order_id = $1"""
 _CLOSING_SECONDS = 10
@@ -94,7 +96,7 @@ class Connections:
 
         It takes a connection with its first statement, so that what is done before holds none.
         """
-        begun = Transaction(self.borrow)
+        begun = Transaction(self.borrow, lambda connection: self._returned(connection, is_sound=True))
         try:
             yield begun
             await begun.commit()
@@ -184,8 +186,9 @@ class Connections:
 class Transaction:
     """A transaction, begun with its first statement on a connection borrowed for it."""
 
-    def __init__(self, borrow: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, borrow: Callable[[], Awaitable[Any]], give_back: Callable[[Any], None]) -> None:
         self._borrow = borrow
+        self._give_back = give_back
         self.connection: Any = None
         self._begun = False
         self._parts = 0
@@ -208,6 +211,12 @@ class Transaction:
         # PERF: one round trip to the server instead of four.
         """
         return await self._row(sql, values)
+
+    def rest(self) -> None:
+        """Holds no connection until the next statement, where nothing is begun yet."""
+        if self.connection is not None and not self._begun:
+            connection, self.connection = self.connection, None
+            self._give_back(connection)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -312,6 +321,11 @@ class Database:
         """The partner token with this hash."""
         row = await self.fetch(None, _BY_HASH, (token_hash,))
         return None if row is None else PartnerRow(*row)
+
+    async def session(self, key: uuid.UUID) -> SessionRow | None:
+        """The session with this id."""
+        row = await self.fetch(None, _SESSION, (key,))
+        return None if row is None else SessionRow(*row)
 
     async def deliveries_of(self, order: uuid.UUID) -> tuple[uuid.UUID, ...]:
         """The ids of an order's deliveries, for the gate to judge one by one."""

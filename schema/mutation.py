@@ -12,12 +12,13 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryList, StrawberryOptional
 
-from . import customers, deliveries, employees, orders, partners, returns
+from . import customers, deliveries, employees, orders, partners, returns, sessions
 from .inputs import camel, optional
 from .writing import WRITES, WRITTEN, Becomes, Declared, UserError, Writes
 
 DECLARED: Mapping[str, Declared] = MappingProxyType(
     customers.MUTATIONS
+    | sessions.MUTATIONS
     | orders.MUTATIONS
     | deliveries.MUTATIONS
     | returns.MUTATIONS

@@ -29,6 +29,9 @@ from sqlmodel import Field, SQLModel
 from . import tags
 from .columns import MONEY, TEXT, TIME, column, one_of, primary_key, version
 from .credentials import Credential as Credential
+from .credentials import OneTimeLink as OneTimeLink
+from .credentials import RefreshToken as RefreshToken
+from .credentials import Session as Session
 from .ledgers import Change as Change
 from .ledgers import Idempotency as Idempotency
 from .ledgers import Mail as Mail

@@ -30,6 +30,10 @@ class UserErrorCode(Enum):
     NOT_ALLOWED = strawberry.enum_value(
         "NOT_ALLOWED", description="Nobody may do this to themselves; somebody else can."
     )
+    INVALID_CREDENTIALS = strawberry.enum_value(
+        "INVALID_CREDENTIALS",
+        description="What was given as proof is unknown, wrong, used, expired or not confirmed.",
+    )
 
 
 @strawberry.type(description="One thing the caller can mend; nothing was changed.")

@@ -162,15 +162,16 @@ def ways(root: Mutation, given: dict[str, Any]) -> list[Way]:
     one = f"mutation($input: {root.input.name}!) {{ {name}(input: $input) {{ __typename }} }}"
     whole = f"mutation {{ {name}(input: {literal(given)}) {{ __typename }} }}"
     declared = ", ".join(f"$v_{key}: {fields[key].type}" for key in given)
+    declared = f"({declared})" if given else ""
     used = ", ".join(f"{key}: $v_{key}" for key in given)
     apart = f"{name}(input: {{{used}}}) {{ userErrors {{ code }} }}"
     each = {f"v_{key}": value for key, value in given.items()}
     return [
         Way(one, {"input": given}, name),
         Way(whole, {}, name),
-        Way(f"mutation({declared}) {{ {apart} }}", each, name),
+        Way(f"mutation{declared} {{ {apart} }}", each, name),
         Way(
-            f"mutation({declared}) {{ ...A @include(if: true) }} "
+            f"mutation{declared} {{ ...A @include(if: true) }} "
             f"fragment A on Mutation {{ ... on Mutation {{ ok: {apart} }} }}",
             each,
             "ok",
@@ -322,6 +323,16 @@ def test_the_input_fields_that_go_with_a_mutation_are_these_alone() -> None:
         *(("DesignateEmployeeInput", name) for name in ("workEmail", "role", "reason")),
         *(("DesignateEmployeeInput", name) for name in ("validFrom", "validTo")),
         ("RevokeDesignationInput", "reason"),
+        ("SignInInput", "email"),
+        ("SignInInput", "password"),
+        ("RefreshSessionInput", "refreshToken"),
+        ("SignOutInput", "everywhere"),
+        ("ConfirmEmailInput", "token"),
+        ("RequestPasswordResetInput", "email"),
+        ("ResetPasswordInput", "token"),
+        ("ResetPasswordInput", "password"),
+        ("ChangePasswordInput", "currentPassword"),
+        ("ChangePasswordInput", "newPassword"),
     }
     for of in inputs():
         for field in of.fields.values():

@@ -33,6 +33,8 @@ HOMES = {
     "jwt": ("gateway/principal/keys.py", "gateway/principal/oidc.py"),
     "httpx": ("gateway/principal/provider_keys.py",),
     "aiosmtplib": ("gateway/mail/smtp.py",),
+    "argon2": ("gateway/writes/passwords.py",),
+    "limits": ("gateway/throttle.py",),
     "starlette": ("gateway/app.py", "gateway/live/events.py", "gateway/live/sockets.py"),
     "email_validator": ("schema/formats.py",),
     "phonenumbers": ("schema/formats.py",),

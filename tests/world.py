@@ -26,6 +26,8 @@ from schema.scalars import read_global_id
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 CUSTOMERS = 60
+# Many tests share a worker, and every one of them a client address.
+UNTHROTTLED = {"throttle_account_limit": 100_000, "throttle_client_limit": 100_000}
 
 
 @dataclass
@@ -198,7 +200,7 @@ def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
     asyncio.run(seed(url, customers=CUSTOMERS, seed=7, now=NOW, progress=lambda *_: None))
     key_file = folder / "key.pem"
     key = SigningKey.create(key_file)
-    given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, **changed}
+    given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, **UNTHROTTLED, **changed}
     settings = Settings(**given)
     principals = asyncio.run(ensure_principals(url, settings, key, b"tests", NOW))
     clock = Clock()

@@ -257,6 +257,7 @@ class _Socket:
             purpose=self._given.get("processing-purpose"),
             reject_on_refusal=self._given.get("on-forbidden") == "reject",
             may_change=True,
+            client_address=self._websocket.client.host if self._websocket.client else None,
         )
 
     def _complete(self, id: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 from schema.scalars import global_id
 
@@ -20,7 +21,7 @@ from .known import Known
 from .oidc import LONGEST_TOKEN as LONGEST_PROVIDER_TOKEN
 from .oidc import IdentityProvider, Subject
 from .partner_tokens import PARTNER_PREFIX, is_well_formed, new_partner_token, partner_token_hash
-from .values import ANONYMOUS, DesignationRow, PartnerRow, Principal, Register
+from .values import ANONYMOUS, DesignationRow, PartnerRow, Principal, Register, SessionRow
 
 __all__ = [
     "ANONYMOUS",
@@ -28,6 +29,7 @@ __all__ = [
     "PartnerRow",
     "Principal",
     "Principals",
+    "SessionRow",
     "SigningKey",
     "new_partner_token",
     "partner_token_hash",
@@ -55,6 +57,7 @@ class Principals:
         self._designations: Known[uuid.UUID, tuple[DesignationRow, ...]] = Known(entries, seconds)
         self._subjects: Known[str, uuid.UUID] = Known(entries, seconds)
         self._partners: Known[str, PartnerRow] = Known(entries, seconds)
+        self._sessions: Known[uuid.UUID, SessionRow] = Known(entries, seconds)
 
     async def identify(
         self, authorization: str | None, act_as: str | None, now: datetime, *, is_known: bool = False
@@ -90,6 +93,8 @@ class Principals:
         self._check_times(identity, now, is_known=is_known)
         if identity.kind == "employee":
             return await self._employee(identity.key, act_as, now)
+        if identity.session is not None:
+            await self._check_session(identity.session, identity.key, now)
         return identity.principal
 
     def _provider_of(self, token: str) -> IdentityProvider | None:
@@ -115,6 +120,15 @@ class Principals:
             raise Unauthenticated("expired")
         if moment < of.not_before - leeway:
             raise Unauthenticated("not yet valid")
+
+    async def _check_session(self, session: uuid.UUID, customer: uuid.UUID, now: datetime) -> None:
+        row = await self._sessions.of(session, now, self._register.session)
+        if row is None or row.customer_id != customer:
+            raise Unauthenticated("unknown session")
+        if row.ended_at is not None:
+            raise Unauthenticated("revoked")
+        if now >= row.expires_at:
+            raise Unauthenticated("expired")
 
     async def _employee(self, employee: uuid.UUID, act_as: str | None, now: datetime) -> Principal:
         found = await self._designations.of(employee, now, self._register.designations)
@@ -148,7 +162,7 @@ class Principals:
 
     def hear(self, *, hears: bool) -> None:
         """Says whether changes are heard of from now on; what was learned before may have changed."""
-        for known in (self._designations, self._subjects, self._partners):
+        for known in self._all():
             known.forget()
             known.hears = hears
 
@@ -158,8 +172,11 @@ class Principals:
         try:
             self.forget(kind, uuid.UUID(key))
         except ValueError:
-            for known in (self._designations, self._subjects, self._partners):
+            for known in self._all():
                 known.forget()
+
+    def _all(self) -> tuple[Known[Any, Any], ...]:
+        return (self._designations, self._subjects, self._partners, self._sessions)
 
     def forget(self, kind: str, key: uuid.UUID) -> None:
         """Believes nothing of a principal any more; raises `ValueError` where the kind is unknown."""
@@ -169,6 +186,8 @@ class Principals:
                 self._subjects.forget()  # known by what the identity provider calls them
             case "partner_token":
                 self._partners.forget()  # known by their hashes
+            case "session":
+                self._sessions.forget(key)
             case _:
                 raise ValueError("no kind of principal")
 

@@ -21,6 +21,7 @@ class Principal:
     order_id: uuid.UUID | None = None
     carrier_id: uuid.UUID | None = None
     employee_id: uuid.UUID | None = None
+    session_id: uuid.UUID | None = None
 
 
 ANONYMOUS = Principal("anonymous")
@@ -51,8 +52,17 @@ class PartnerRow:
     revoked_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A customer's session as the table has it."""
+
+    customer_id: uuid.UUID
+    expires_at: datetime
+    ended_at: datetime | None
+
+
 class Register(Protocol):
-    """Where designations and partner tokens are looked up."""
+    """Where designations, partner tokens and sessions are looked up."""
 
     async def designations(self, employee: uuid.UUID) -> tuple[DesignationRow, ...] | None:
         """The designations of an active employee; None where there is no such employee."""
@@ -64,4 +74,8 @@ class Register(Protocol):
 
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""
+        ...
+
+    async def session(self, key: uuid.UUID) -> SessionRow | None:
+        """The session with this id."""
         ...

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -65,6 +64,7 @@ class Asked:
     grants: Grants
     now: datetime
     constants: Mapping[str, object]
+    client_address: str | None = None
 
 
 async def perform(
@@ -100,11 +100,9 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
     if payload.quiet is None:
         payload.quiet = _quiet(asked, write.root, tools)
     quiet = payload.quiet if len(asked.plan.roots) == 1 else None
-    work = Work(
-        write, asked.principal, asked.grants, asked.now, transaction, bound, tools, payload.fused, quiet
-    )
+    known = (asked.principal, asked.grants, asked.now, transaction, bound, tools, payload.fused, quiet)
+    work = Work(write, *known, asked.client_address)
     handler = HANDLERS[write.root.mutation.name]
-    said: dict[str, Any] = {"userErrors": []}
     try:
         # A change of several statements is undone as a whole where one of them is rejected.
         async with transaction.savepoint():
@@ -112,11 +110,11 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
         for kind, key in outcome.changed_principals:
             transaction.afterwards.append(partial(tools.forget, kind, key))
     except Rejected as rejected:
-        outcome = Outcome(rejected.shown)
-        said["userErrors"] = [mistake.shown() for mistake in rejected.mistakes]
+        outcome = Outcome(rejected.shown, mistakes=rejected.mistakes)
     if outcome.body is not None:
         return outcome.body
-    return await _payload(asked, write.root, outcome, {**outcome.extras, **said}, transaction, tools)
+    said = {**outcome.extras, "userErrors": [mistake.shown() for mistake in outcome.mistakes]}
+    return await _payload(asked, write.root, outcome, said, transaction, tools)
 
 
 def _quiet(asked: Asked, root: MutationRoot, tools: Tools) -> Mapping[str, object]:

@@ -8,7 +8,7 @@ from alembic import op
 from gateway.migrations.steps import TEXT, on_login_role, optional
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
