@@ -122,7 +122,15 @@ async def answer(gateway: Gateway, request: Request) -> Answer:
     prepared = _prepare(gateway, operation, variables, principal, grants)
     if operation.is_mutation:
         asked = Asked(
-            operation, variables, prepared.plan, prepared.payloads, principal, grants, now, gateway.constants
+            operation,
+            variables,
+            prepared.plan,
+            prepared.payloads,
+            principal,
+            grants,
+            now,
+            gateway.constants,
+            request.client_address,
         )
         return await _change(gateway, request, asked, prepared.tail)
     if request.reject_on_refusal and prepared.tail.rejection is not None:

@@ -37,7 +37,7 @@ from .chores import chores
 from .client_address import client_address
 from .config import Settings
 from .database import DATABASE_ERRORS, Database
-from .errors import Code, HttpError, RequestError, Unauthenticated
+from .errors import Code, HttpError, RequestError, TooMany, Unauthenticated
 from .failures import failure
 from .introspection import SchemaViews
 from .live.connection import Live
@@ -48,6 +48,7 @@ from .partner_roots import partner_roots
 from .policy import load_policy
 from .principal import Principals, SigningKey, utc_now
 from .response import failed
+from .throttle import Throttle
 from .writes import Tools
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -77,6 +78,7 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
     key = SigningKey.load(settings.signing_key_file, settings.former_key_files)
     periods = {f"period_{name}": period for name, period in settings.periods().items()}
     principals = Principals(settings, key, database)
+    throttle = Throttle(settings, key.secrets("throttle")[0])
     return Gateway(
         settings=settings,
         model=model,
@@ -85,7 +87,9 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
         principals=principals,
         local=Local(policy, SchemaViews(model, policy)),
         clock=clock,
-        tools=Tools(settings, model, key, policy.notice, principals.forget, partner_roots(policy, model)),
+        tools=Tools(
+            settings, model, key, policy.notice, principals.forget, throttle, partner_roots(policy, model)
+        ),
         constants={"setting_public_url": f"{settings.public_url.rstrip('/')}/u/", **periods},
         operations=Cache(settings.operation_cache_bytes, operation_weight),
         plans=Cache(settings.plan_cache_bytes, prepared_weight),
@@ -206,6 +210,8 @@ def _respond(found: Answer, media: str, request_id: str, error: RequestError | N
     media = JSON if media == EVENT_STREAM else media
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = f'Bearer error="invalid_token", error_description="{error.reason}"'
+    if isinstance(error, TooMany):
+        headers["retry-after"] = str(error.retry_after_seconds)
     if found.status == 405:
         headers["allow"] = "POST"  # RFC 9110, section 15.5.6
     return Response(found.body, found.status, headers, f"{media}; charset=utf-8")

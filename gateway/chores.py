@@ -1,12 +1,12 @@
-"""What a worker does beside answering: it sends mail, deletes what is kept for a day, notes last uses."""
+"""What a worker does beside answering: it sends mail, deletes what holds no more, notes last uses."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from sqlalchemy import (
@@ -37,6 +37,12 @@ log = logging.getLogger("gateway")
 
 MAIL_SECONDS, TIDY_SECONDS, CANCEL_SECONDS = 2, 3600, 0.1
 BATCH = 1000
+# What is deleted, by table: the column that says how old a row is, and how long it is kept after.
+OLD: Mapping[str, tuple[str, timedelta]] = {
+    "idempotency": ("created_at", KEPT),
+    "one_time_link": ("expires_at", timedelta(0)),
+    "session": ("expires_at", timedelta(0)),
+}
 
 
 @asynccontextmanager
@@ -108,14 +114,14 @@ async def keep_last_uses(database: Database, last_uses: LastUses) -> None:
 
 
 async def tidy(database: Database, now: datetime) -> None:
-    """Deletes the idempotency keys that hold no more, in batches, so that no lock is held for long."""
-    text, names = _old_keys()
-    values: dict[str, object] = {"before": now - KEPT}
-    while True:
-        async with database.transaction(None) as transaction:
-            gone = await transaction.rows(text, [values[name] for name in names])
-        if len(gone) < BATCH:
-            return
+    """Deletes what holds no more, in batches, so that no lock is held for long."""
+    for table, (column, kept) in OLD.items():
+        text, names = _old_rows(table, column)
+        values: dict[str, object] = {"before": now - kept}
+        gone = BATCH
+        while gone == BATCH:
+            async with database.transaction(None) as transaction:
+                gone = len(await transaction.rows(text, [values[name] for name in names]))
 
 
 @lru_cache(maxsize=1)
@@ -131,12 +137,12 @@ def _last_uses() -> tuple[str, tuple[str, ...]]:
     return compiled(update(table).where(table.c.id == seen.c.token).values(last_used_at=later))
 
 
-@lru_cache(maxsize=1)
-def _old_keys() -> tuple[str, tuple[str, ...]]:
-    table = SQLModel.metadata.tables["idempotency"]
-    key = tuple_(table.c.principal, table.c.key)
-    old = select(table.c.principal, table.c.key).where(
-        table.c.created_at <= bindparam("before", type_=DateTime(timezone=True))
+@lru_cache(maxsize=len(OLD))
+def _old_rows(name: str, column: str) -> tuple[str, tuple[str, ...]]:
+    table = SQLModel.metadata.tables[name]
+    key = tuple_(*table.primary_key.columns)
+    old = select(*table.primary_key.columns).where(
+        table.c[column] <= bindparam("before", type_=DateTime(timezone=True))
     )
-    batch = old.order_by(table.c.created_at).limit(literal_column(str(BATCH)))
-    return compiled(delete(table).where(key.in_(batch)).returning(table.c.key))
+    batch = old.order_by(table.c[column]).limit(literal_column(str(BATCH)))
+    return compiled(delete(table).where(key.in_(batch)).returning(table.c[column]))

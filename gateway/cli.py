@@ -1,4 +1,4 @@
-"""The command line: `gateway demo | serve | migrate | token | mail | policy check | schema`."""
+"""The command line: `gateway demo | serve | migrate | token | mail | designate | employee | …`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from .config import Settings
 from .errors import StartError
 from .introspection import SchemaViews
 from .policy import ROLES, default_folder, load_policy
+from .staff_commands import designate, employee_commands
 
 cli = typer.Typer(
     help="A GraphQL gateway with field-level access control over a store's customer register.",
@@ -31,6 +32,8 @@ cli = typer.Typer(
 )
 policy_commands = typer.Typer(help="Checks the policy.", no_args_is_help=True)
 cli.add_typer(policy_commands, name="policy")
+cli.add_typer(employee_commands, name="employee")
+cli.command()(designate)
 
 Folder = Annotated[
     Path | None, typer.Option("--folder", help="The policy files; by default those that ship.")

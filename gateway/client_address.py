@@ -14,6 +14,7 @@ Network = IPv4Network | IPv6Network
 _FOR = re.compile(r'(?:^|;)\s*for\s*=\s*(?:"([^"\\]*)"|([^";\s]*))\s*(?=;|$)', re.IGNORECASE)
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 _MAPPED_BITS = 96
+UNKNOWN = "unknown"
 
 
 def read_address(text: str) -> Address | None:
@@ -61,18 +62,23 @@ def is_inside(inner: Network, outer: Iterable[Network]) -> bool:
 
 
 def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str | None:
-    """The address of whoever sent the request of an ASGI scope; None where it is not known.
+    """From where the request of an ASGI scope comes; a text that is no address where that is not known.
 
-    `X-Forwarded-For` and `Forwarded` count only where the connection is a trusted proxy's: then it is the
+    It is None where the connection has no address. `X-Forwarded-For` and `Forwarded` count only where the connection is a trusted proxy's: then it is the
     last hop that is no trusted proxy. Where both are given and disagree, one of them is not the proxy's.
     """
     peer = scope.get("client")
-    address = read_address(peer[0]) if peer else None
+    if not peer:
+        return None
+    address = read_address(peer[0])
+    if address is None:
+        return str(peer[0])
+    # INVARIANT: whoever is not known is still counted, together with all who are not.
     found = _behind(scope, trusted, address) if is_within(address, trusted) else address
-    return None if found is None else str(found)
+    return UNKNOWN if found is None else str(found)
 
 
-def _behind(scope: Mapping[str, Any], trusted: Sequence[Network], proxy: Address | None) -> Address | None:
+def _behind(scope: Mapping[str, Any], trusted: Sequence[Network], proxy: Address) -> Address | None:
     """The address that a trusted proxy names; its own where it names none."""
     plain, standard = _listed(scope, b"x-forwarded-for"), _listed(scope, b"forwarded")
     if not plain and not standard:

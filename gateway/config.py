@@ -6,6 +6,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,8 +40,26 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         le=1.5,
-        description="how long a designation or partner token is believed without asking again",
+        description="how long a designation, session or partner token is believed without asking",
     )
+    oidc_issuer: str | None = Field(
+        None, description="`iss` of the access tokens of the employees' identity provider"
+    )
+    oidc_audience: str | None = Field(None, description="`aud` of its access tokens for this gateway")
+    oidc_jwks_url: str | None = Field(None, description="where it publishes its keys: `https://…`")
+    oidc_algorithms: tuple[str, ...] = Field(
+        ("EdDSA", "ES256", "RS256"), min_length=1, description="algorithms its tokens may be signed with"
+    )
+    oidc_cache_seconds: float = Field(
+        300, ge=1, le=86400, description="how long its keys are used without asking again"
+    )
+    oidc_stale_seconds: float = Field(
+        3600, ge=0, le=86400, description="how much longer they are used while it does not answer"
+    )
+    oidc_pause_seconds: float = Field(
+        10, ge=1, le=600, description="how soon after it was asked it is asked again"
+    )
+    oidc_timeout_seconds: float = Field(3, gt=0, le=30, description="how long it may take to answer")
     policy_folder: Path = Field(default_factory=default_folder, description="the policy files")
     public_url: str = Field("https://store.example/", description="where the store reaches the gateway")
 
@@ -77,6 +96,28 @@ class Settings(BaseSettings):
     mutation_limit: int = Field(10, ge=1, description="most changes of an operation")
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
     page_limit: int = Field(100, ge=1, description="most entries of a page")
+
+    access_token_minutes: int = Field(15, ge=1, le=60, description="how long a customer's access token holds")
+    session_days: int = Field(30, ge=1, le=365, description="how long a customer stays signed in at most")
+    refresh_token_days: int = Field(
+        14, ge=1, le=365, description="how long a session holds without a refresh"
+    )
+    confirmation_hours: int = Field(
+        24, ge=1, le=168, description="how long a link to confirm an address holds"
+    )
+    password_reset_minutes: int = Field(
+        60, ge=5, le=24 * 60, description="how long a link to set a new password holds"
+    )
+    password_reset_again_minutes: int = Field(
+        5, ge=0, le=24 * 60, description="how soon such a link is mailed again to the same address"
+    )
+    throttle_account_limit: int = Field(
+        10, ge=1, description="attempts at an account in a window and worker, known or not, of each kind"
+    )
+    throttle_client_limit: int = Field(
+        100, ge=1, description="attempts of a client address in a window and worker, of all kinds"
+    )
+    throttle_window_seconds: int = Field(900, ge=1, description="how long attempts are counted together")
 
     order_token_days: int = Field(30, ge=1, le=365, description="how long a guest's token for an order holds")
     order_access_minutes: int = Field(
@@ -134,6 +175,25 @@ class Settings(BaseSettings):
             read_server(url.get_secret_value())
         return url
 
+    @field_validator("oidc_algorithms")
+    @classmethod
+    def _are_allowed(cls, algorithms: tuple[str, ...]) -> tuple[str, ...]:
+        allowed = ("EdDSA", "ES256", "RS256")
+        if not set(algorithms) <= set(allowed):
+            raise ValueError(f"an algorithm is one of {', '.join(allowed)}")
+        return algorithms
+
+    @field_validator("oidc_jwks_url")
+    @classmethod
+    def _is_safe(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if not parts.hostname or parts.username is not None or not (parts.scheme == "https" or is_here):
+            raise ValueError("keys are fetched from `https://…`, from this host also by `http://…`")
+        return url
+
     @field_validator("mail_from")
     @classmethod
     def _is_address(cls, address: str) -> str:
@@ -145,6 +205,13 @@ class Settings(BaseSettings):
             raise ValueError("GATEWAY_PAGE_DEFAULT is more than GATEWAY_PAGE_LIMIT")
         if unknown := set(self.statement_timeout_seconds_by_role) - set(ROLES):
             raise ValueError(f"GATEWAY_STATEMENT_TIMEOUT_SECONDS_BY_ROLE names no role `{min(unknown)}`")
+        provider = (self.oidc_issuer, self.oidc_audience, self.oidc_jwks_url)
+        if any(provider) and not all(provider):
+            raise ValueError(
+                "GATEWAY_OIDC_ISSUER, GATEWAY_OIDC_AUDIENCE and GATEWAY_OIDC_JWKS_URL go together"
+            )
+        if self.oidc_issuer == self.issuer:
+            raise ValueError("GATEWAY_OIDC_ISSUER is the gateway's own GATEWAY_ISSUER")
         return self
 
     def statement_timeout(self, role: str | None) -> float:

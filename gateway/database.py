@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 
 from .config import Settings
-from .principal import DesignationRow, PartnerRow
+from .principal import DesignationRow, PartnerRow, SessionRow
 
 
 class DatabaseTimeout(Exception):
@@ -43,6 +43,8 @@ SELECT ARRAY(
 ) AS designations
 FROM employee e
 WHERE e.id = $1 AND e.active"""
+_EMPLOYEE_OF_SUBJECT = """
+SELECT id FROM employee WHERE subject = $1"""
 _BY_HASH = """
 SELECT
     t.id, t.first_id, t.kind, t.carrier_id,
@@ -53,6 +55,8 @@ FROM partner_token t
 LEFT JOIN partner_token p ON p.id = t.parent_id
 LEFT JOIN partner_token g ON g.id = p.parent_id
 WHERE t.hash = $1"""
+_SESSION = """
+SELECT customer_id, expires_at, ended_at FROM session WHERE id = $1"""
 _DELIVERIES_OF = """
 SELECT array_agg(id ORDER BY id) AS ids FROM delivery WHERE order_id = $1"""
 _CLOSING_SECONDS = 10
@@ -100,7 +104,7 @@ class Connections:
 
         It takes a connection with its first statement, so that what is done before holds none.
         """
-        begun = Transaction(self.borrow)
+        begun = Transaction(self.borrow, lambda connection: self._returned(connection, is_sound=True))
         try:
             yield begun
             await begun.commit()
@@ -190,8 +194,9 @@ class Connections:
 class Transaction:
     """A transaction, begun with its first statement on a connection borrowed for it."""
 
-    def __init__(self, borrow: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, borrow: Callable[[], Awaitable[Any]], give_back: Callable[[Any], None]) -> None:
         self._borrow = borrow
+        self._give_back = give_back
         self.connection: Any = None
         self._begun = False
         self._parts = 0
@@ -214,6 +219,12 @@ class Transaction:
         # PERF: one round trip to the server instead of four.
         """
         return await self._row(sql, values)
+
+    def rest(self) -> None:
+        """Holds no connection until the next statement, where nothing is begun yet."""
+        if self.connection is not None and not self._begun:
+            connection, self.connection = self.connection, None
+            self._give_back(connection)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -309,10 +320,20 @@ class Database:
         row = await self.fetch(None, _DESIGNATIONS, (employee,))
         return None if row is None else tuple(DesignationRow(*found) for found in row["designations"])
 
+    async def employee_of_subject(self, subject: str) -> uuid.UUID | None:
+        """The employee whom the company's identity provider knows as this `sub`."""
+        row = await self.fetch(None, _EMPLOYEE_OF_SUBJECT, (subject,))
+        return None if row is None else row["id"]
+
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""
         row = await self.fetch(None, _BY_HASH, (token_hash,))
         return None if row is None else PartnerRow(*row)
+
+    async def session(self, key: uuid.UUID) -> SessionRow | None:
+        """The session with this id."""
+        row = await self.fetch(None, _SESSION, (key,))
+        return None if row is None else SessionRow(*row)
 
     async def deliveries_of(self, order: uuid.UUID) -> tuple[uuid.UUID, ...]:
         """The ids of an order's deliveries, for the gate to judge one by one."""

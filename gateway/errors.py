@@ -7,7 +7,7 @@ Exception
 └── RequestError          the caller's mistake: the operation is refused whole, nothing is read
     └── HttpError         the request is no GraphQL request, or the caller is not known (HTTP 4xx)
         ├── Unauthenticated   the token proves nothing (HTTP 401)
-        ├── TooMany           the caller has too much open already (HTTP 429)
+        ├── TooMany           the caller has too much open already, or tried too often (HTTP 429)
         └── CallerLost        a connection's caller is no longer who opened it: it ends
 """
 
@@ -26,6 +26,7 @@ class Code(StrEnum):
     ACT_AS_REQUIRED = "ACT_AS_REQUIRED"
     ACT_AS_FORBIDDEN = "ACT_AS_FORBIDDEN"
     UNKNOWN_PURPOSE = "UNKNOWN_PURPOSE"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     DOCUMENT_FORBIDDEN = "DOCUMENT_FORBIDDEN"
     # live
     TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
@@ -109,10 +110,14 @@ class Unauthenticated(HttpError):
 
 
 class TooMany(HttpError):
-    """HTTP 429: the caller has as much open as it may; when something of it ends there is room."""
+    """HTTP 429: the caller has as much open, or tried as often, as it may.
 
-    def __init__(self, code: Code, message: str) -> None:
+    There is room when something of it ends, or after `retry_after_seconds` (RFC 9110, section 10.2.3).
+    """
+
+    def __init__(self, code: Code, message: str, retry_after_seconds: int = 1) -> None:
         super().__init__(code, message, status=429)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class CallerLost(HttpError):

@@ -55,10 +55,7 @@ RowAccess = AllRows | Where
 
 
 class Scope(Enum):
-    """How far a customer's `own` reaches: their account, or the one order their token is for.
-
-    And a carrier's `assigned…`: all that is assigned to it, or of that the deliveries its token names.
-    """
+    """How far `own` (the account, one order) and `assigned…` (all, or the deliveries named) reach."""
 
     ACCOUNT = "account"
     ONE_ORDER = "one order"
@@ -108,7 +105,7 @@ def _other(name: str) -> FromClause:
 
 
 def caller(name: str) -> ColumnElement[Any]:
-    """The id the caller has as a `customer`, `order`, `carrier` or `rotation` of keys; bound when run."""
+    """The id the caller has: `customer`, `order`, `carrier`, `employee`, `rotation`; bound when run."""
     return bindparam(f"caller_{name}", type_=Uuid())
 
 
@@ -127,7 +124,7 @@ def days(setting: str) -> ColumnElement[Any]:
 
 def _unrestricted(table: FromClause, name: str, _: Scope) -> list[Condition]:
     # GDPR Article 18(2): while restricted, only the person and the privacy officer see the data.
-    if name in ("carrier", "partner_token"):
+    if name in _OF_WORK or name == "partner_token":
         return []
     if name == "customer":
         return [table.c.restricted_at.is_(None)]
@@ -205,14 +202,18 @@ def _consented(customer: FromClause, _: str, __: Scope) -> list[Condition]:
 
 
 def _self(table: FromClause, name: str, _: Scope) -> list[Condition]:
-    if name == "carrier":
-        return [table.c.id == caller("carrier")]
-    # The keys of the rotation that the token asked with is of, and what was narrowed from them, so that a
-    # carrier can end its subcontractor's token. Narrowing goes two steps deep.
+    if name == "partner_token":
+        return [_is_token_of_caller(table)]
+    column, who = _OF_WORK[name]
+    return [table.c[column] == caller(who)]
+
+
+def _is_token_of_caller(token: FromClause) -> Condition:
+    """A key of the rotation that the token asked with is of, or narrowed from one: two steps at most."""
     parent, above = _other("partner_token"), row_of("partner_token", -1)
-    child = some(table, parent.c.id == table.c.parent_id, _is_key_of_caller(parent))
-    steps = (parent.c.id == table.c.parent_id, above.c.id == parent.c.parent_id, _is_key_of_caller(above))
-    return [or_(_is_key_of_caller(table), child, some(table, *steps))]
+    child = some(token, parent.c.id == token.c.parent_id, _is_key_of_caller(parent))
+    steps = (parent.c.id == token.c.parent_id, above.c.id == parent.c.parent_id, _is_key_of_caller(above))
+    return or_(_is_key_of_caller(token), child, some(token, *steps))
 
 
 def _is_key_of_caller(token: FromClause) -> Condition:
@@ -305,7 +306,13 @@ class Rule:
 
 _OF_ORDERS = frozenset({"orders", "order_line", "delivery", "delivery_event", "returns", "return_line"})
 _PERSONAL = _OF_ORDERS | {"customer", "consent_event"}
-_ANY = _PERSONAL | {"carrier", "partner_token"}
+# The tables about those who work with the register: the column that says whose a row is, and who they are.
+_OF_WORK: Mapping[str, tuple[str, str]] = {
+    "carrier": ("id", "carrier"),
+    "designation": ("employee_id", "employee"),
+    "employee": ("id", "employee"),
+}
+_ANY = _PERSONAL | _OF_WORK.keys() | {"partner_token"}
 _DELIVERY = frozenset({"delivery"})
 _RETURN = frozenset({"returns"})
 
@@ -314,7 +321,7 @@ _RULES: Mapping[str, Rule] = {
     "all": Rule("every", _unrestricted, _ANY),
     "linked": Rule("all", _not_erased, _PERSONAL),
     "own": Rule("every", _own, _PERSONAL),
-    "self": Rule("every", _self, frozenset({"carrier", "partner_token"})),
+    "self": Rule("every", _self, frozenset({*_OF_WORK, "partner_token"})),
     "open": Rule("all", _open, _OF_ORDERS),
     "consented": Rule("linked", _consented, frozenset({"customer"})),
     "assigned": Rule("all", _assigned, frozenset({"delivery", "delivery_event"})),

@@ -92,7 +92,7 @@ MUTATIONS = {
         RegisterCustomerInput,
         "Makes a customer with credentials; the address is confirmed by mail.",
         entities={"customer": "Customer"},
-        extras={"access_token": (str, "A token of the new customer.")},
+        extras={"access_token": (str, "A token of the new customer, good for some minutes.")},
         becomes=Becomes.CUSTOMER,
     ),
     "update_customer": Declared(

@@ -17,6 +17,7 @@ from strawberry.schema.config import StrawberryConfig
 from .connections import Connections
 from .customers import ConsentEvent, Customer
 from .deliveries import Delivery, DeliveryEvent
+from .employees import Designation, Employee
 from .fields import SOURCE, Kind, Scalar, Source, ToMany, ToOne, ValueObject, table_of
 from .inputs import camel
 from .mutation import Mutation, make_root, read_mutations
@@ -38,6 +39,8 @@ ENTITIES: tuple[type, ...] = (
     Return,
     ReturnLine,
     Carrier,
+    Employee,
+    Designation,
     PartnerToken,
 )
 

@@ -12,16 +12,18 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryList, StrawberryOptional
 
-from . import customers, deliveries, orders, partner_tokens, partners, returns
+from . import customers, deliveries, employees, orders, partner_tokens, partners, returns, sessions
 from .inputs import camel, optional
 from .writing import WRITES, WRITTEN, Becomes, Declared, UserError, Writes
 
 DECLARED: Mapping[str, Declared] = MappingProxyType(
     customers.MUTATIONS
+    | sessions.MUTATIONS
     | orders.MUTATIONS
     | deliveries.MUTATIONS
     | returns.MUTATIONS
     | partners.MUTATIONS
+    | employees.MUTATIONS
     | partner_tokens.MUTATIONS
 )
 USER_ERRORS = "What the caller can mend; nothing was changed where there is one."

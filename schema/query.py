@@ -70,6 +70,8 @@ LISTS = {
     "deliveries": "Delivery",
     "returns": "Return",
     "carriers": "Carrier",
+    "employees": "Employee",
+    "designations": "Designation",
     "partnerTokens": "PartnerToken",
 }
 
@@ -99,6 +101,8 @@ class Query:
     deliveries: Many = strawberry.field(description="The deliveries the caller may see.")
     returns: Many = strawberry.field(description="The returns the caller may see.")
     carriers: Many = strawberry.field(description="The carriers.")
+    employees: Many = strawberry.field(description="The employees the caller may see.")
+    designations: Many = strawberry.field(description="The designations the caller may see.")
     partner_tokens: Many = strawberry.field(description="The tokens of partners the caller may see.")
 
 

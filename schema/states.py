@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import strawberry
 
@@ -116,14 +117,20 @@ class ChangeSource(Enum):
     CARRIER_EVENT = "CARRIER_EVENT"
 
 
+def _role(name: str, description: str) -> Any:
+    """A role is spelled in one way everywhere: in the policy, in `Act-As` and here."""
+    return strawberry.enum_value(name, name=name, description=description)
+
+
+@strawberry.enum(description="What an employee may be designated for, as `Act-As` spells it.")
 class StaffRole(Enum):
-    SUPPORT = "support"
-    REGISTER_ADMIN = "register_admin"
-    WAREHOUSE = "warehouse"
-    FINANCE = "finance"
-    MARKETING = "marketing"
-    ANALYST = "analyst"
-    PRIVACY_OFFICER = "privacy_officer"
+    SUPPORT = _role("support", "Helps customers.")
+    REGISTER_ADMIN = _role("register_admin", "Keeps the register right, and designates employees.")
+    WAREHOUSE = _role("warehouse", "Packs and hands over what was ordered.")
+    FINANCE = _role("finance", "Keeps the accounts and pays back.")
+    MARKETING = _role("marketing", "Writes the newsletter.")
+    ANALYST = _role("analyst", "Improves the service by figures that are about nobody.")
+    PRIVACY_OFFICER = _role("privacy_officer", "Sees to the rights of the people in the register.")
 
 
 @strawberry.enum(description="What a partner does for the store.")

@@ -28,6 +28,9 @@ from sqlmodel import Field, SQLModel
 from . import tags
 from .columns import MONEY, TEXT, TIME, column, one_of, primary_key, version
 from .credentials import Credential as Credential
+from .credentials import OneTimeLink as OneTimeLink
+from .credentials import RefreshToken as RefreshToken
+from .credentials import Session as Session
 from .ledgers import Change as Change
 from .ledgers import Idempotency as Idempotency
 from .ledgers import Mail as Mail
@@ -323,6 +326,10 @@ class Employee(SQLModel, table=True):
     name: str = column(TEXT, tags.staff("user.name"))
     work_email: str = column(TEXT, tags.staff("user.contact.email"), unique=True)
     active: bool = column(Boolean(), tags.staff("user.account"), server_default=text("true"))
+    # `sub` in the tokens of the company's identity provider.
+    subject: str | None = column(
+        TEXT, tags.staff("user.unique_id", "identity provider"), null=True, unique=True
+    )
 
 
 class Designation(SQLModel, table=True):
@@ -333,6 +340,9 @@ class Designation(SQLModel, table=True):
         one_of("role", StaffRole),
         CheckConstraint("valid_to <= valid_from + interval '12 months'", name="at_most_twelve_months"),
         CheckConstraint("designated_by <> employee_id", name="nobody_designates_themselves"),
+        CheckConstraint("revoked_by <> employee_id", name="nobody_revokes_their_own"),
+        CheckConstraint("valid_from < valid_to", name="holds_for_some_time"),
+        CheckConstraint("btrim(reason) <> ''", name="has_a_reason"),
         Index("designation_employee", "employee_id"),
     )
     id: uuid.UUID = primary_key()
@@ -346,6 +356,10 @@ class Designation(SQLModel, table=True):
     valid_from: datetime = column(TIME, tags.staff("user.job_title"))
     valid_to: datetime = column(TIME, tags.staff("user.job_title"))
     revoked_at: datetime | None = column(TIME, tags.staff("user.job_title"), null=True)
+    revoked_by: uuid.UUID | None = column(
+        Uuid(), tags.staff("user.unique_id"), ForeignKey("employee.id"), null=True
+    )
+    revoked_reason: str | None = column(TEXT, tags.staff("user.job_title"), null=True)
 
 
 class Setting(SQLModel, table=True):

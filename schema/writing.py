@@ -27,6 +27,13 @@ class UserErrorCode(Enum):
     INVALID_TRANSITION = strawberry.enum_value(
         "INVALID_TRANSITION", description="The present status does not allow this step."
     )
+    NOT_ALLOWED = strawberry.enum_value(
+        "NOT_ALLOWED", description="Nobody may do this to themselves; somebody else can."
+    )
+    INVALID_CREDENTIALS = strawberry.enum_value(
+        "INVALID_CREDENTIALS",
+        description="What was given as proof is unknown, wrong, used, expired or not confirmed.",
+    )
 
 
 @strawberry.type(description="One thing the caller can mend; nothing was changed.")

@@ -42,6 +42,8 @@ LISTS = {
     "deliveries": "Delivery",
     "returns": "Return",
     "carriers": "Carrier",
+    "employees": "Employee",
+    "designations": "Designation",
     "partnerTokens": "PartnerToken",
 }
 LOOKUPS = {"customer": "Customer", "order": "Order", "delivery": "Delivery", "return": "Return"}
@@ -52,6 +54,8 @@ TO_ONE = {
     ("Delivery", "carrier"): ("Carrier", "carrier_id"),
     ("Delivery", "order"): ("Order", "order_id"),
     ("Return", "order"): ("Order", "order_id"),
+    ("Designation", "employee"): ("Employee", "employee_id"),
+    ("Designation", "designatedBy"): ("Employee", "designated_by"),
     ("ReturnLine", "orderLine"): ("OrderLine", "order_line_id"),
 }
 TO_MANY = {

@@ -94,8 +94,19 @@ def service(number: int, **needs: bool) -> dict[str, Any]:
     return row | {"tracking_url": "https://track.example/{code}"} | needs
 
 
+def employee(number: int, name: str) -> dict[str, Any]:
+    return {"id": key(number), "name": name, "work_email": f"{name}@store.example", "active": True}
+
+
+def designation(number: int, of: int, role: str, by: int | None) -> dict[str, Any]:
+    row = {"id": key(number), "employee_id": key(of), "role": role, "reason": "test", "revoked_at": None}
+    row |= {"designated_by": key(by) if by else None}
+    return row | {"valid_from": NOW - DAY, "valid_to": NOW + 100 * DAY}
+
+
 AINO, VILLE, ERKKI, MIKA = 1, 2, 3, 4  # VILLE is restricted, ERKKI erased, MIKA has withdrawn
 POSTI, DHL = 91, 92
+PEKKA, RIITTA = 71, 72  # PEKKA helps customers, RIITTA designated him
 ROWS: dict[str, list[dict[str, Any]]] = {
     "customer": [
         customer(AINO),
@@ -145,6 +156,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         a_return(52, AINO, 12, "CLOSED", refund_amount=Decimal("7.00"), reason_code="LATE"),
     ],
     "return_line": [return_line(61, ERKKI, 51, 21), return_line(62, AINO, 52, 22)],
+    "employee": [employee(PEKKA, "pekka"), employee(RIITTA, "riitta")],
+    "designation": [
+        designation(73, RIITTA, "register_admin", None),
+        designation(74, PEKKA, "support", RIITTA),
+    ],
     "carrier": [carrier(POSTI, "Posti"), carrier(DHL, "DHL")],
     "carrier_service": [service(POSTI, needs_phone=True), service(DHL, needs_email=True)],
     "partner_token": [],
@@ -152,8 +168,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 
 CUSTOMER = Asker("customer", customer_id=key(AINO))
 ONE_ORDER = Asker("customer", customer_id=key(AINO), order_id=key(12))
-SUPPORT = Asker("support")
+SUPPORT = Asker("support", employee_id=key(PEKKA))
 SERVING = Asker("support", purpose="customer-service")
+ADMIN = Asker("register_admin", employee_id=key(RIITTA))
 WAREHOUSE = Asker("warehouse")
 FINANCE = Asker("finance")
 MARKETING = Asker("marketing")

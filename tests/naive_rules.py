@@ -27,6 +27,8 @@ TABLES = {
     "Return": "returns",
     "ReturnLine": "return_line",
     "Carrier": "carrier",
+    "Employee": "employee",
+    "Designation": "designation",
     "PartnerToken": "partner_token",
 }
 
@@ -68,6 +70,7 @@ class Asker:
     order_id: UUID | None = None
     carrier_id: UUID | None = None
     purpose: str | None = None
+    employee_id: UUID | None = None
     token_id: UUID | None = None
 
 
@@ -229,6 +232,20 @@ class Register:
             case _:
                 return self._is_assigned(rule, self._delivery(type_name, row))
 
+    def _is_self(self, type_name: str, row: Row) -> bool:
+        """Whether the row is about the asker's own work."""
+        match type_name:
+            case "Carrier":
+                return row["id"] == self.asker.carrier_id
+            case "Employee":
+                return row["id"] == self.asker.employee_id
+            case "Designation":
+                return row["employee_id"] == self.asker.employee_id
+            case "PartnerToken":
+                return self._is_key_of_asker(row)
+            case _:
+                raise ValueError(type_name)
+
     def _may_change(self, rule: str, type_name: str, row: Row) -> bool:
         """Whether a rule that speaks of changes alone holds for the row."""
         match rule:
@@ -250,7 +267,7 @@ class Register:
         match type_name:
             case "Customer":
                 return row
-            case "Carrier" | "PartnerToken":
+            case "Carrier" | "Employee" | "Designation" | "PartnerToken":
                 return None
             case _:
                 return self.rows["Customer"][row["customer_id"]]
@@ -277,10 +294,8 @@ class Register:
         owner = self._owner(type_name, row)
         return owner is not None and owner["id"] == self.asker.customer_id
 
-    def _is_self(self, type_name: str, row: Row) -> bool:
-        """The carrier itself; the token asked with, a key of the same rotation, or narrowed from those."""
-        if type_name == "Carrier":
-            return row["id"] == self.asker.carrier_id
+    def _is_key_of_asker(self, row: Row) -> bool:
+        """Whether it is the token asked with, a key of the same rotation, or narrowed from one of those."""
         mine = self.rows["PartnerToken"].get(self.asker.token_id) if self.asker.token_id else None
         step: Row | None = row
         while mine is not None and step is not None:

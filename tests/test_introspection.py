@@ -133,7 +133,7 @@ NOT_THEIRS = ("internalNote", "unsubscribeUrl", "inspectionNote", "updateCarrier
 STRANGE = (*NOT_THEIRS, "refundIban", "billingName", "ConsentEvent", "GuestInput", "password")
 HIDDEN = {
     "anonymous": (*NOT_THEIRS, "updateCustomer", "RequestReturnInput", "customers"),
-    "customer": (*NOT_THEIRS, "GuestInput", "RegisterCustomerInput", "password", "reportDeliveryEvent"),
+    "customer": (*NOT_THEIRS, "GuestInput", "RegisterCustomerInput", "reportDeliveryEvent"),
     "carrier": (*STRANGE, "UpdateDeliveryAddressInput"),
     "marketing": (*STRANGE, "streetAddress", "Mutation", "UserError", "ifVersion"),
     "undesignated": (*STRANGE, "streetAddress", "Mutation", "UserError", "ifVersion"),

@@ -28,7 +28,8 @@ ASKERS = (
 # The one coordinate the matrix leaves out: it leads back along `Order.customer`, and is granted like it.
 SUPPLEMENT = {"Customer.orders": "Order.customer"}
 LISTS = {"Customer": "customers", "Order": "orders", "Delivery": "deliveries", "Return": "returns"}
-LISTS |= {"Carrier": "carriers", "PartnerToken": "partnerTokens"}
+LISTS |= {"Carrier": "carriers", "Employee": "employees", "Designation": "designations"}
+LISTS |= {"PartnerToken": "partnerTokens"}
 # How a type without a root list is reached: the list, and the relation that leads to it.
 THROUGH = {
     "ConsentEvent": ("customers", "Customer", "consents"),
@@ -40,7 +41,8 @@ THROUGH = {
 
 def asker_of(world: World, name: str, purpose: str | None) -> Asker:
     who = world.askers[name]
-    return Asker(who.role, who.customer_id, who.order_id, who.carrier_id, purpose, who.token_id)
+    ids = (who.customer_id, who.order_id, who.carrier_id)
+    return Asker(who.role, *ids, purpose, who.employee_id, who.token_id)
 
 
 def selection(field: Field) -> str:
@@ -112,7 +114,7 @@ def columns(type_name: str) -> dict[str, str]:
     """The columns that scalar fields show as they are, by field."""
     entity = ENTITIES[type_name]
     names = {_camel(column.name): column.name for column in entity.table.columns if column.name != "id"}
-    return {name: names[name] for name in entity.fields if name in names}
+    return {name: names[name] for name in entity.fields if name in names and entity.fields[name].kind}
 
 
 def _camel(name: str) -> str:

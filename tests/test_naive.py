@@ -8,6 +8,7 @@ import pytest
 
 from tests.naive import expected
 from tests.naive_rows import (
+    ADMIN,
     AINO,
     ANONYMOUS,
     CARRIER,
@@ -192,6 +193,21 @@ def test_a_type_that_is_not_granted_refuses_the_field_that_leads_to_it() -> None
         ids=[an_id("Carrier", POSTI), an_id("Customer", AINO)],
     )
     assert (answer.data, answer.refused) == ({"nodes": None}, {("FIELD_FORBIDDEN", "Query.nodes", None)})
+
+
+def test_self_shows_an_employee_themselves_and_their_designations() -> None:
+    assert numbers(SUPPORT, "employees") == [71]
+    assert numbers(SUPPORT, "designations") == [74]
+    document = "{ designations { nodes { employee { name } designatedBy { name } } } }"
+    (node,) = first_root(SUPPORT, document)["nodes"]
+    assert node == {"employee": {"name": "pekka"}, "designatedBy": None}
+
+
+def test_administrators_and_the_privacy_officer_see_every_designation() -> None:
+    for asker in (ADMIN, OFFICER):
+        assert numbers(asker, "employees") == [72, 71]
+        assert numbers(asker, "designations") == [74, 73]
+    assert numbers(ADMIN, "designations", '(where: {designatedBy: {name: {eq: "riitta"}}})') == [74]
 
 
 def test_an_employee_without_designation_is_refused_everything() -> None:

@@ -35,6 +35,7 @@ def values_of(world: World, asker: Asker, sql: Sql, **given: Any) -> list[Any]:
         customer_id=asker.customer_id,
         order_id=asker.order_id,
         carrier_id=asker.carrier_id,
+        employee_id=asker.employee_id,
     )
     bound = bound_values(principal, world.now, world.gateway.constants, {}) | given
     return [bound[name] for name in sql.names]

@@ -40,7 +40,8 @@ def purposes_of(role: str | None) -> list[str | None]:
 def asker_of(world: Any, name: str, purpose: str | None) -> Asker:
     """A principal of the world as the twin knows it."""
     who = world.askers[name]
-    return Asker(who.role, who.customer_id, who.order_id, who.carrier_id, purpose, who.token_id)
+    ids = (who.customer_id, who.order_id, who.carrier_id)
+    return Asker(who.role, *ids, purpose, who.employee_id, who.token_id)
 
 
 def refusals(body: dict[str, Any]) -> list[Entry]:

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from gateway.answer import Gateway
 from gateway.app import app_of, create_gateway
 from gateway.config import Settings
-from gateway.demo.principals import DemoPrincipal, ensure_principals
+from gateway.demo.principals import STAFF, DemoPrincipal, employee_id, ensure_principals
 from gateway.demo.seed import seed
 from gateway.migrate import migrate
 from gateway.principal import SigningKey, partner_token_hash
@@ -26,6 +26,8 @@ from schema.scalars import read_global_id
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 CUSTOMERS = 60
+# Many tests share a worker, and every one of them a client address.
+UNTHROTTLED = {"throttle_account_limit": 100_000, "throttle_client_limit": 100_000}
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Asker:
     customer_id: UUID | None = None
     order_id: UUID | None = None
     carrier_id: UUID | None = None
+    employee_id: UUID | None = None
     token_id: UUID | None = None
 
 
@@ -168,6 +171,7 @@ def make_askers(principals: list[DemoPrincipal]) -> dict[str, Asker]:
             one.headers,
             customer_id=value if kind == "Customer" else None,
             carrier_id=value if kind == "Carrier" else None,
+            employee_id=employee_id(one.name) if one.name in {*STAFF, "undesignated"} else None,
         )
     return found
 
@@ -211,7 +215,7 @@ def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
     key = SigningKey.create(key_file)
     # Last uses would change rows under a test that compares them.
     given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, "last_used_seconds": 1e6}
-    given |= changed
+    given |= {**UNTHROTTLED, **changed}
     settings = Settings(**given)
     principals = asyncio.run(ensure_principals(url, settings, key, b"tests", NOW))
     clock = Clock()

@@ -113,8 +113,8 @@ def recorded() -> Iterator[list[str]]:
 
 
 @contextmanager
-def another_gateway(world: World) -> Iterator[World]:
-    """The same register behind a second gateway, started anew."""
-    gateway = create_gateway(world.gateway.settings, world.clock)
+def another_gateway(world: World, **changed: object) -> Iterator[World]:
+    """The same register behind a second gateway, started anew, with other settings."""
+    gateway = create_gateway(world.gateway.settings.model_copy(update=changed), world.clock)
     with TestClient(app_of(gateway)) as client:
         yield replace(world, gateway=gateway, client=client)

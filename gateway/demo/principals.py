@@ -78,7 +78,8 @@ async def _customers(
     return found
 
 
-def _employee_id(name: str) -> uuid.UUID:
+def employee_id(name: str) -> uuid.UUID:
+    """The key of a demo employee."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"https://store.example/employees/{name}")
 
 
@@ -86,7 +87,7 @@ async def _staff(connection: Any, settings: Settings, key: SigningKey, now: date
     found = []
     names = ["register-admin", *(name for name in STAFF if name != "register-admin"), "undesignated"]
     for name in names:
-        employee = _employee_id(name)
+        employee = employee_id(name)
         await connection.execute(
             "INSERT INTO employee (id, name, work_email, active) VALUES ($1, $2, $3, true)"
             " ON CONFLICT DO NOTHING",
@@ -119,7 +120,7 @@ async def _designate(connection: Any, name: str, employee: uuid.UUID, now: datet
         employee,
         STAFF[name],
         "demo data",
-        None if first else _employee_id("register-admin"),
+        None if first else employee_id("register-admin"),
         now,
         now + DESIGNATION_LIFETIME,
     )

@@ -125,6 +125,8 @@ def demo_settings(url: str, key_file: Path, public_url: str) -> Settings:
     given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, "public_url": public_url}
     # Made-up people get no mail: it stays in the table, where `gateway mail` lists it.
     given["smtp_url"] = None
+    # Enough for test suites, which sign in again and again from one address.
+    given |= {"throttle_account_limit": 100, "throttle_client_limit": 100_000}
     return Settings(**given)
 
 

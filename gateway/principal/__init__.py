@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 from schema.scalars import global_id
 
@@ -17,6 +18,8 @@ from ..errors import Code, HttpError, Unauthenticated
 from ..policy import STAFF
 from .keys import Identity, SigningKey
 from .known import Known
+from .oidc import LONGEST_TOKEN as LONGEST_PROVIDER_TOKEN
+from .oidc import IdentityProvider, Subject
 from .partner_tokens import (
     PARTNER_PREFIX,
     is_well_formed,
@@ -25,7 +28,7 @@ from .partner_tokens import (
     token_prefix,
 )
 from .partners import LastUses, Partner, partner_of
-from .values import ANONYMOUS, DesignationRow, PartnerRow, Principal, Register
+from .values import ANONYMOUS, DesignationRow, PartnerRow, Principal, Register, SessionRow
 
 __all__ = [
     "ANONYMOUS",
@@ -34,6 +37,7 @@ __all__ = [
     "PartnerRow",
     "Principal",
     "Principals",
+    "SessionRow",
     "SigningKey",
     "new_partner_token",
     "partner_token_hash",
@@ -55,11 +59,14 @@ class Principals:
         self._settings = settings
         self._key = key
         self._register = register
+        self._provider = IdentityProvider.of(settings)
         self._identities: Cache[str, Identity] = Cache(settings.principal_cache_entries)
         self._partner_hashes: Cache[str, str] = Cache(settings.principal_cache_entries)
         entries, seconds = settings.principal_cache_entries, settings.principal_cache_seconds
         self._designations: Known[uuid.UUID, tuple[DesignationRow, ...]] = Known(entries, seconds)
+        self._subjects: Known[str, uuid.UUID] = Known(entries, seconds)
         self._partners: Known[str, Partner] = Known(entries, seconds)
+        self._sessions: Known[uuid.UUID, SessionRow] = Known(entries, seconds)
         self.last_uses = LastUses()
 
     async def identify(
@@ -81,9 +88,13 @@ class Principals:
         else:
             scheme, _, token = authorization.partition(" ")
             token = token.strip()
-            if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
+            if scheme.lower() != "bearer" or not token or len(token) > LONGEST_PROVIDER_TOKEN:
                 raise Unauthenticated("malformed")
-            if token.startswith(PARTNER_PREFIX):
+            if (provider := self._provider_of(token)) is not None:
+                principal = await self._provided(provider, token, act_as, now, is_known=is_known)
+            elif len(token) > LONGEST_TOKEN:
+                raise Unauthenticated("malformed")
+            elif token.startswith(PARTNER_PREFIX):
                 principal = await self._partner(token, now, address)
             else:
                 principal = await self._signed(token, act_as, now, is_known=is_known)
@@ -96,14 +107,45 @@ class Principals:
         if identity is None:
             # PERF: verifying a signature takes 155 µs, knowing it again 2 (tests/bench/report.md).
             identity = self._identities.put(token, self._key.verify(token, self._settings))
-        moment, leeway = now.timestamp(), self._settings.token_leeway_seconds
-        if moment >= identity.expires + (0 if is_known else leeway):
-            raise Unauthenticated("expired")
-        if moment < identity.not_before - leeway:
-            raise Unauthenticated("not yet valid")
+        self._check_times(identity, now, is_known=is_known)
         if identity.kind == "employee":
             return await self._employee(identity.key, act_as, now)
+        if identity.session is not None:
+            await self._check_session(identity.session, identity.key, now)
         return identity.principal
+
+    def _provider_of(self, token: str) -> IdentityProvider | None:
+        """The identity provider, where a token says it is of it, which nothing has proved yet."""
+        if self._provider is None or self._identities.get(token) is not None:
+            return None
+        return self._provider if self._provider.claims_to_issue(token) else None
+
+    async def _provided(
+        self, provider: IdentityProvider, token: str, act_as: str | None, now: datetime, *, is_known: bool
+    ) -> Principal:
+        """The employee a token of the company's identity provider is of."""
+        found = await provider.verify(token, now)
+        self._check_times(found, now, is_known=is_known)
+        employee = await self._subjects.of(found.subject, now, self._register.employee_of_subject)
+        if employee is None:
+            raise Unauthenticated("unknown employee")
+        return await self._employee(employee, act_as, now)
+
+    def _check_times(self, of: Identity | Subject, now: datetime, *, is_known: bool) -> None:
+        moment, leeway = now.timestamp(), self._settings.token_leeway_seconds
+        if moment >= of.expires + (0 if is_known else leeway):
+            raise Unauthenticated("expired")
+        if moment < of.not_before - leeway:
+            raise Unauthenticated("not yet valid")
+
+    async def _check_session(self, session: uuid.UUID, customer: uuid.UUID, now: datetime) -> None:
+        row = await self._sessions.of(session, now, self._register.session)
+        if row is None or row.customer_id != customer:
+            raise Unauthenticated("unknown session")
+        if row.ended_at is not None:
+            raise Unauthenticated("revoked")
+        if now >= row.expires_at:
+            raise Unauthenticated("expired")
 
     async def _employee(self, employee: uuid.UUID, act_as: str | None, now: datetime) -> Principal:
         found = await self._designations.of(employee, now, self._register.designations)
@@ -114,7 +156,7 @@ class Principals:
             message = f"several designations: give one of {', '.join(roles)} in `Act-As`"
             raise HttpError(Code.ACT_AS_REQUIRED, message)
         chosen = act_as if act_as in roles else roles[0] if len(roles) == 1 else None
-        return Principal(chosen, global_id("Employee", employee))
+        return Principal(chosen, global_id("Employee", employee), employee_id=employee)
 
     async def _partner(self, token: str, now: datetime, address: str | None) -> Principal:
         token_hash = self._partner_hashes.get(token)
@@ -138,7 +180,7 @@ class Principals:
 
     def hear(self, *, hears: bool) -> None:
         """Says whether changes are heard of from now on; what was learned before may have changed."""
-        for known in (self._designations, self._partners):
+        for known in self._all():
             known.forget()
             known.hears = hears
 
@@ -148,16 +190,22 @@ class Principals:
         try:
             self.forget(kind, uuid.UUID(key))
         except ValueError:
-            for known in (self._designations, self._partners):
+            for known in self._all():
                 known.forget()
+
+    def _all(self) -> tuple[Known[Any, Any], ...]:
+        return (self._designations, self._subjects, self._partners, self._sessions)
 
     def forget(self, kind: str, key: uuid.UUID) -> None:
         """Believes nothing of a principal any more; raises `ValueError` where the kind is unknown."""
         match kind:
             case "employee":
                 self._designations.forget(key)
+                self._subjects.forget()  # known by what the identity provider calls them
             case "partner_token":
                 self._partners.forget()  # known by their hashes
+            case "session":
+                self._sessions.forget(key)
             case _:
                 raise ValueError("no kind of principal")
 

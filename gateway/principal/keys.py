@@ -35,6 +35,11 @@ class Identity:
     not_before: float
     expires: float
 
+    @property
+    def session(self) -> uuid.UUID | None:
+        """The session without which the token proves nothing; None where it belongs to none."""
+        return self.principal.session_id
+
 
 class SigningKey:
     """The Ed25519 key that signs the gateway's own tokens, and those that verify them.
@@ -92,6 +97,7 @@ class SigningKey:
         now: datetime,
         lifetime: timedelta,
         order_id: uuid.UUID | None = None,
+        session_id: uuid.UUID | None = None,
     ) -> str:
         """A token that says who: `kind` is `customer` or `employee`. It carries no right."""
         claims: dict[str, object] = {
@@ -103,6 +109,8 @@ class SigningKey:
         }
         if order_id is not None:
             claims["order"] = str(order_id)
+        if session_id is not None:
+            claims["sid"] = str(session_id)
         return jwt.encode(claims, self._private, ALGORITHM, headers={"kid": self._kid})
 
     def verify(self, token: str, settings: Settings) -> Identity:
@@ -124,13 +132,15 @@ class SigningKey:
             kind, _, key = claims["sub"].partition(":")
             # A claim that is there limits the token, whatever it holds: what is no id is refused.
             order = uuid.UUID(claims["order"]) if "order" in claims else None
+            session = uuid.UUID(claims["sid"]) if "sid" in claims else None
             not_before = max(float(claims["iat"]), float(claims.get("nbf", 0)))
             if not math.isfinite(not_before + float(claims["exp"])):
                 raise ValueError("a time without end")
-            found = _identity(kind, uuid.UUID(key), order, not_before, float(claims["exp"]))
+            found = _identity(kind, uuid.UUID(key), order, session, not_before, float(claims["exp"]))
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as error:
-            raise Unauthenticated(_reason(error)) from error
-        if kind not in ("customer", "employee") or (order is not None and kind != "customer"):
+            raise Unauthenticated(reason_of(error)) from error
+        is_limited = order is not None or session is not None
+        if kind not in ("customer", "employee") or (is_limited and kind != "customer"):
             raise Unauthenticated("subject")
         return found
 
@@ -144,7 +154,12 @@ class SigningKey:
 
 
 def _identity(
-    kind: str, key: uuid.UUID, order: uuid.UUID | None, not_before: float, expires: float
+    kind: str,
+    key: uuid.UUID,
+    order: uuid.UUID | None,
+    session: uuid.UUID | None,
+    not_before: float,
+    expires: float,
 ) -> Identity:
     """The identity with the principal it stands for; an employee's has no role before one is looked up."""
     if kind == "employee":
@@ -152,11 +167,12 @@ def _identity(
     else:
         scope = Scope.ACCOUNT if order is None else Scope.ONE_ORDER
         shown = global_id("Customer", key)
-        principal = Principal("customer", shown, scope, customer_id=key, order_id=order)
+        principal = Principal("customer", shown, scope, customer_id=key, order_id=order, session_id=session)
     return Identity(kind, key, principal, not_before, expires)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a token is refused, as its `WWW-Authenticate` says."""
     match error:
         case jwt.InvalidSignatureError():
             return "signature"

@@ -21,6 +21,8 @@ class Principal:
     customer_id: uuid.UUID | None = None
     order_id: uuid.UUID | None = None
     carrier_id: uuid.UUID | None = None
+    employee_id: uuid.UUID | None = None
+    session_id: uuid.UUID | None = None
     # Of a partner: its token, the first key of its rotation, and what it is for: root fields (without any all
     # of its role), documents, deliveries.
     token_id: uuid.UUID | None = None
@@ -63,13 +65,30 @@ class PartnerRow:
     deliveries: Sequence[uuid.UUID] | None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A customer's session as the table has it."""
+
+    customer_id: uuid.UUID
+    expires_at: datetime
+    ended_at: datetime | None
+
+
 class Register(Protocol):
-    """Where designations and partner tokens are looked up."""
+    """Where designations, partner tokens and sessions are looked up."""
 
     async def designations(self, employee: uuid.UUID) -> tuple[DesignationRow, ...] | None:
         """The designations of an active employee; None where there is no such employee."""
         ...
 
+    async def employee_of_subject(self, subject: str) -> uuid.UUID | None:
+        """The employee whom the company's identity provider knows as this `sub`."""
+        ...
+
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""
+        ...
+
+    async def session(self, key: uuid.UUID) -> SessionRow | None:
+        """The session with this id."""
         ...

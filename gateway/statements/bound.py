@@ -35,6 +35,7 @@ def bound_values(
         "caller_customer": principal.customer_id,
         "caller_order": principal.order_id,
         "caller_carrier": principal.carrier_id,
+        "caller_employee": principal.employee_id,
         "caller_rotation": principal.rotation_id,
         "caller_deliveries": principal.deliveries,
         **constants,

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import orjson
 
@@ -66,6 +65,7 @@ class Asked:
     grants: Grants
     now: datetime
     constants: Mapping[str, object]
+    client_address: str | None = None
 
 
 async def perform(
@@ -101,11 +101,9 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
     if payload.quiet is None:
         payload.quiet = _quiet(asked, write.root, tools)
     quiet = payload.quiet if len(asked.plan.roots) == 1 else None
-    work = Work(
-        write, asked.principal, asked.grants, asked.now, transaction, bound, tools, payload.fused, quiet
-    )
+    known = (asked.principal, asked.grants, asked.now, transaction, bound, tools, payload.fused, quiet)
+    work = Work(write, *known, asked.client_address)
     handler = HANDLERS[write.root.mutation.name]
-    said: dict[str, Any] = {"userErrors": []}
     try:
         # A change of several statements is undone as a whole where one of them is rejected.
         async with transaction.savepoint():
@@ -113,13 +111,13 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
         for kind, key in outcome.changed_principals:
             transaction.afterwards.append(partial(tools.forget, kind, key))
     except Rejected as rejected:
-        outcome = Outcome(rejected.shown)
-        said["userErrors"] = [mistake.shown() for mistake in rejected.mistakes]
+        outcome = Outcome(rejected.shown, mistakes=rejected.mistakes)
     if outcome.body is not None:
         return outcome.body
+    said = {**outcome.extras, "userErrors": [mistake.shown() for mistake in outcome.mistakes]}
     # INVARIANT: a secret is in no statement, so that no log of the database's can hold it.
     marks = {name: secrets.token_hex(16) for name in outcome.secrets}
-    body = await _payload(asked, write.root, outcome, {**outcome.extras, **marks, **said}, transaction, tools)
+    body = await _payload(asked, write.root, outcome, {**said, **marks}, transaction, tools)
     for name, secret in outcome.secrets.items():
         body = body.replace(orjson.dumps(marks[name]), orjson.dumps(secret))
     return body

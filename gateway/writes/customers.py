@@ -12,23 +12,24 @@ from sqlalchemy import Uuid, bindparam, func, select
 from sqlmodel import SQLModel
 from uuid6 import uuid7
 
-from schema import formats
 from schema.scalars import global_id
 from schema.states import ChangeSource, ConsentPurpose, ConsentState
 from schema.writing import UserErrorCode
 
 from ..principal import Principal
+from ..row_rules import Scope
 from ..statements.bound import compiled
+from .accounts import address_changed, ask_to_confirm, checked_password
 from .checks import PROFILE, checked, text
 from .mistakes import Mistakes
 from .once import Known, New, once
 from .passwords import digested, hashed
 from .rows import Sql
+from .sessions import access_token, add_session, throttled
 from .work import Outcome, Work
 
 COUNTRY = "FI"
 EVIDENCE = text("evidence", 1000, lines=True)
-TOKEN_MINUTES = 15
 
 
 async def register_customer(work: Work) -> Outcome:
@@ -39,8 +40,10 @@ async def register_customer(work: Work) -> Outcome:
     mistakes = Mistakes()
     given = {"countryCode": COUNTRY} | without_nulls(work.input)
     profile = checked(given, PROFILE, "Customer", str(given["countryCode"]), mistakes)
-    password = _checked_password(str(work.input["password"]), mistakes)
+    given_password = str(work.input["password"])
+    password = checked_password(given_password, "RegisterCustomerInput", "password", mistakes)
     mistakes.check()
+    await throttled(work, str(profile["email"]))
     digest = await hashed(password)
     used = work.input.get("idempotencyKey")
     # A fast digest of a password, even a keyed one, would be worth guessing at.
@@ -49,10 +52,11 @@ async def register_customer(work: Work) -> Outcome:
         case New(key):
             await add_customer(work, key, profile, work.input, ChangeSource.REGISTRATION)
             await _add_credential(work, key, str(profile["email"]), digest)
+            await ask_to_confirm(work, key, str(profile["email"]))
         case Known(key):
             pass
     became = Principal("customer", global_id("Customer", key), customer_id=key)
-    return Outcome({"customer": key}, {"accessToken": _token(work, key)}, became)
+    return Outcome({"customer": key}, {"accessToken": await _token(work, key)}, became)
 
 
 def without_nulls(given: Mapping[str, object]) -> dict[str, object]:
@@ -60,23 +64,17 @@ def without_nulls(given: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _checked_password(password: str, mistakes: Mistakes) -> str:
-    try:
-        return formats.password(password)
-    except formats.Malformed as error:
-        message, coordinate = f"the password {error.reason}", "RegisterCustomerInput.password"
-        mistakes.add(UserErrorCode.MALFORMED, coordinate, message, "password")
-        return ""
-
-
 async def _add_credential(work: Work, key: uuid.UUID, email: str, digest: str) -> None:
     values = {"customer_id": key, "email": email, "password_hash": digest, "created_at": work.now}
     await work.insert("credential", values)
 
 
-def _token(work: Work, key: uuid.UUID) -> str:
-    lifetime = timedelta(minutes=TOKEN_MINUTES)
-    return work.tools.key.sign("customer", key, work.tools.settings, now=work.now, lifetime=lifetime)
+async def _token(work: Work, key: uuid.UUID) -> str:
+    """A token of a session that cannot go on: who wants to stay confirms the address and signs in."""
+    session = uuid7()
+    expires = work.now + timedelta(minutes=work.tools.settings.access_token_minutes)
+    await add_session(work, key, session, expires)
+    return access_token(work, key, session, expires)
 
 
 async def add_customer(
@@ -141,6 +139,10 @@ async def update_customer(work: Work) -> Outcome:
     country = work.input.get("countryCode") or await _country(work, key)
     values = checked(work.input, PROFILE, "Customer", str(country), mistakes)
     mistakes.check()
+    if "email" in values and work.principal.role == "customer" and work.principal.scope is Scope.ACCOUNT:
+        await work.change("Customer", key, values | work.activity())
+        await address_changed(work, key, str(values["email"]))
+        return Outcome({"customer": key})
     return await work.change_alone("Customer", key, values | work.activity())
 
 

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import access, carriers, customers, deliveries, events, orders, partner_tokens, returns
+from . import (
+    access,
+    accounts,
+    carriers,
+    customers,
+    deliveries,
+    designations,
+    events,
+    orders,
+    partner_tokens,
+    returns,
+    sessions,
+)
 from .work import Handler
 
 HANDLERS: Mapping[str, Handler] = {
     "registerCustomer": customers.register_customer,
     "updateCustomer": customers.update_customer,
     "setMarketingConsent": customers.set_marketing_consent,
+    "signIn": sessions.sign_in,
+    "refreshSession": sessions.refresh_session,
+    "signOut": sessions.sign_out,
+    "confirmEmail": accounts.confirm_email,
+    "requestPasswordReset": accounts.request_password_reset,
+    "resetPassword": accounts.reset_password,
+    "changePassword": accounts.change_password,
     "placeOrder": orders.place_order,
     "requestOrderAccess": access.request_order_access,
     "cancelOrder": orders.cancel_order,
@@ -23,6 +42,8 @@ HANDLERS: Mapping[str, Handler] = {
     "requestReturn": returns.request_return,
     "updateReturn": returns.update_return,
     "updateCarrier": carriers.update_carrier,
+    "designateEmployee": designations.designate_employee,
+    "revokeDesignation": designations.revoke_designation,
     "issuePartnerToken": partner_tokens.issue_partner_token,
     "rotatePartnerToken": partner_tokens.rotate_partner_token,
     "revokePartnerToken": partner_tokens.revoke_partner_token,

@@ -26,6 +26,7 @@ from ..policy import Notice
 from ..principal import Principal, SigningKey
 from ..row_rules import Scope
 from ..statements.changed import is_of_one_row
+from ..throttle import Throttle
 from .gate import Write
 from .mistakes import Mistake, Rejected, RowRefused, not_found
 from .rows import Sql, Target, change_and_show, change_row, find_row, insert_row, next_number, note_fields
@@ -47,6 +48,7 @@ class Tools:
     key: SigningKey
     notice: Notice
     forget: Callable[[str, uuid.UUID], None]
+    throttle: Throttle
     # The root fields that the token of a partner can be limited to, by its role.
     partner_roots: Mapping[str, frozenset[str]]
 
@@ -66,7 +68,8 @@ class Outcome:
 
     `became` is as whom an anonymous caller is answered; `body` is the payload's JSON where the change itself
     has given it. `changed_principals` are those whose rights it changed, by kind and id: the worker forgets
-    what it knew of them before it answers. `secrets` are said like `extras`, but pass no statement.
+    what it knew of them before it answers. `mistakes` are told although what was done stays done.
+    `secrets` are said like `extras`, but pass no statement.
     """
 
     made: Mapping[str, object] = field(default_factory=dict)
@@ -74,6 +77,7 @@ class Outcome:
     became: Principal | None = None
     changed_principals: tuple[tuple[str, uuid.UUID], ...] = ()
     body: bytes | None = None
+    mistakes: tuple[Mistake, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -91,6 +95,8 @@ class Work:
     fused: Cache[Any, Any]
     # The JSON of the payload's fields that are no entity, without mistakes; None among several changes.
     quiet: Mapping[str, object] | None = None
+    # Where the request came from; None where that is not known.
+    client_address: str | None = None
 
     @property
     def input(self) -> Mapping[str, Any]:
@@ -304,6 +310,15 @@ class Work:
     async def row(self, sql: Sql, **values: object) -> Any:
         """The first row of a statement, None where there is none."""
         return await self.transaction.row(sql.text, self._values(sql, values))
+
+    async def look(self, sql: Sql, **values: object) -> Any:
+        """The first row of a statement that reads before the transaction begins.
+
+        # PERF: what takes long after it, such as hashing, holds no connection.
+        """
+        row = await self.transaction.alone(sql.text, self._values(sql, values))
+        self.transaction.rest()
+        return row
 
     async def rows(self, sql: Sql, **values: object) -> Any:
         """Every row of a statement."""

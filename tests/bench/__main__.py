@@ -20,8 +20,10 @@ REPORT = Path(__file__).with_name("report.md")
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--customers", type=int, default=20_000, help="how many customers are seeded")
-    parser.add_argument("--seconds", type=float, default=3, help="how long each cell is measured in a round")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each cell is measured")
+    parser.add_argument(
+        "--seconds", type=float, default=0.3, help="how long each cell is measured in a round"
+    )
+    parser.add_argument("--rounds", type=int, default=15, help="how often each cell is measured")
     parser.add_argument("--clients", default="1,16,64", help="numbers of connections, by commas")
     parser.add_argument(
         "--database-url", help="the owner's URL of a server to make a database on; else the embedded one"
