@@ -65,8 +65,8 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str 
     """From where the request of an ASGI scope comes; a text that is no address where that is not known.
 
     It is None where the connection has no address. `X-Forwarded-For` and `Forwarded` count only where the
-    connection is a trusted proxy's: then it is the last hop that is no trusted proxy. Where both are given and
-    disagree, one of them is not the proxy's.
+    connection is a trusted proxy's: then it is the last hop that is no trusted proxy. Where both are there
+    and disagree, one of them is not the proxy's.
     """
     peer = scope.get("client")
     if not peer:
