@@ -39,7 +39,8 @@ PAYMENT = _steps(
         P.REFUNDED: (),
     }
 )
-# What a carrier reports of a parcel it has; each may follow each, but for the ends.
+# What a carrier reports of a parcel it has; each may follow each, but for the ends, and each may be the first
+# that is reported.
 _UNDER_WAY = (
     *(D.PICKED_UP, D.IN_TRANSIT, D.AT_PICKUP_POINT, D.OUT_FOR_DELIVERY),
     *(D.EXCEPTION, D.ATTEMPT_FAILED, D.DELIVERED, D.RETURNING, D.LOST),
@@ -47,7 +48,7 @@ _UNDER_WAY = (
 DELIVERY = _steps(
     {
         D.PLANNED: (D.READY, D.CANCELLED),
-        D.READY: (D.PRE_ADVISED, D.PICKED_UP, D.CANCELLED),
+        D.READY: (D.PRE_ADVISED, *_UNDER_WAY, D.CANCELLED),
         D.PRE_ADVISED: (*_UNDER_WAY, D.CANCELLED),
         **dict.fromkeys(
             (D.PICKED_UP, D.IN_TRANSIT, D.AT_PICKUP_POINT, D.OUT_FOR_DELIVERY, D.EXCEPTION, D.ATTEMPT_FAILED),

@@ -111,8 +111,15 @@ def _cancel(register: Register, _: Mapping[str, Any], order: Row) -> Iterator[st
     if "CANCELLED" not in ORDER[order["status"]]:
         yield ILLEGAL
     deliveries = register.children("Delivery", "order_id", order["id"])
-    if any(one["status"] not in NOT_TAKEN_OVER | {"CANCELLED"} for one in deliveries):
+    if any(_was_taken_over(register, one) for one in deliveries):
         yield ILLEGAL
+
+
+def _was_taken_over(register: Register, delivery: Row) -> bool:
+    """Whether a carrier has or has had it, by its status, its moment or a report."""
+    if delivery["handed_over_at"] or delivery["status"] not in NOT_TAKEN_OVER | {"CANCELLED"}:
+        return True
+    return bool(register.children("DeliveryEvent", "delivery_id", delivery["id"]))
 
 
 def _update_order(_: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:

@@ -141,12 +141,21 @@ def test_a_late_report_is_kept_and_moves_nothing(writable: World) -> None:
 
 
 def test_what_the_newest_report_waited_for_lets_it_take_effect(writable: World) -> None:
-    sent = send(writable, "READY")
-    report(writable, event(sent.delivery, "IN_TRANSIT"))
-    assert status(writable, sent.delivery) == "READY"
-    report(writable, event(sent.delivery, "PICKED_UP", NOW - MINUTE))
+    sent = send(writable, "IN_TRANSIT")
+    report(writable, event(sent.delivery, "RETURNED"))
+    assert status(writable, sent.delivery) == "IN_TRANSIT"
+    report(writable, event(sent.delivery, "RETURNING", NOW - MINUTE))
     stored = row(writable, "delivery", sent.delivery)
-    assert (stored["status"], stored["handed_over_at"]) == ("IN_TRANSIT", NOW - MINUTE)
+    assert (stored["status"], stored["returned_at"]) == ("RETURNED", NOW)
+
+
+@pytest.mark.parametrize("present", ["READY", "PRE_ADVISED"])
+def test_the_first_that_is_reported_need_not_be_the_pick_up(writable: World, present: str) -> None:
+    sent = send(writable, present, order={"status": "PICKING"})
+    report(writable, event(sent.delivery, "DELIVERED", NOW - MINUTE))
+    stored = row(writable, "delivery", sent.delivery)
+    assert (stored["status"], stored["handed_over_at"]) == ("DELIVERED", NOW - MINUTE)
+    assert row(writable, "orders", sent.order)["status"] == "DELIVERED"
 
 
 @pytest.mark.parametrize("end", ENDS)

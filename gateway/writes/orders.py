@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, literal_column, select, update
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, exists, func, literal_column, select, update
 from sqlmodel import SQLModel
 from uuid6 import uuid7
 
@@ -126,7 +126,7 @@ async def cancel_order(work: Work) -> Outcome:
         "Order", key, {"status": CANCELLED}, coordinates=(), moves_from=before(ORDER, CANCELLED)
     )
     rows = await work.rows(_deliveries(), key=key)
-    if any(row["status"] not in (*CALLED_OFF, CANCELLED) for row in rows):
+    if any(row["is_taken_over"] or row["status"] not in (*CALLED_OFF, CANCELLED) for row in rows):
         raise _illegal(key, "a carrier has a delivery of the order already", "status")
     await work.rows(_call_off(), key=key, states=list(CALLED_OFF))
     return Outcome({"order": key})
@@ -198,10 +198,16 @@ def _owner() -> Sql:
 
 @lru_cache(maxsize=1)
 def _deliveries() -> Sql:
-    """The deliveries of an order that is locked, locked themselves."""
-    delivery = SQLModel.metadata.tables["delivery"]
-    query = select(delivery.c.status).where(delivery.c.order_id == bindparam("key", type_=Uuid()))
-    return Sql(*compiled(query.order_by(delivery.c.id).with_for_update(key_share=True)))
+    """The deliveries of an order that is locked, locked themselves, and whether a carrier has had them.
+
+    A report that moved nothing still says that one has.
+    """
+    delivery, event = (SQLModel.metadata.tables[name] for name in ("delivery", "delivery_event"))
+    reported = exists(select(literal_column("1")).where(event.c.delivery_id == delivery.c.id))
+    is_taken_over = delivery.c.handed_over_at.is_not(None) | reported
+    query = select(delivery.c.status, is_taken_over.label("is_taken_over"))
+    query = query.where(delivery.c.order_id == bindparam("key", type_=Uuid())).order_by(delivery.c.id)
+    return Sql(*compiled(query.with_for_update(of=delivery, key_share=True)))
 
 
 @lru_cache(maxsize=1)
