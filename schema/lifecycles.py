@@ -30,6 +30,16 @@ ORDER = _steps(
         O.CANCELLED: (),
     }
 )
+# Steps that follow from what carriers report and that nobody sets. They skip PICKING where the warehouse said
+# nothing; from PLACED they are those of an order on invoice alone.
+ORDER_DERIVED = _steps(
+    {
+        O.PLACED: (O.SHIPPED,),
+        O.PAID: (O.SHIPPED,),
+        O.PICKING: (O.SHIPPED,),
+        O.SHIPPED: (O.DELIVERED,),
+    }
+)
 PAYMENT = _steps(
     {
         P.PENDING: (P.AUTHORISED, P.PAID, P.FAILED),

@@ -138,11 +138,15 @@ def _note(_: Register, __: Mapping[str, Any], ___: Row) -> Iterator[str]:
 
 
 def _create_delivery(register: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:
-    on_invoice = (order["payment_method"], order["status"]) == ("INVOICE", "PLACED")
-    if order["status"] not in {"PAID", "PICKING", "SHIPPED", "DELIVERED"} and not on_invoice:
+    if not _may_be_sent(order):
         yield ILLEGAL
     carrier = key_of(given["carrier"]) if given.get("carrier") else None
     yield from _service(register, carrier, given["serviceCode"], is_new=carrier is not None)
+
+
+def _may_be_sent(order: Row) -> bool:
+    on_invoice = (order["payment_method"], order["status"]) == ("INVOICE", "PLACED")
+    return on_invoice or order["status"] in {"PAID", "PICKING", "SHIPPED", "DELIVERED"}
 
 
 def _service(register: Register, carrier: Any, service: str, *, is_new: bool) -> Iterator[str]:
@@ -156,6 +160,9 @@ def _service(register: Register, carrier: Any, service: str, *, is_new: bool) ->
 def _update_delivery(register: Register, given: Mapping[str, Any], delivery: Row) -> Iterator[str]:
     status = given.get("status", delivery["status"])
     if "status" in given and status not in DELIVERY[delivery["status"]]:
+        yield ILLEGAL
+    order = register.rows["Order"][delivery["order_id"]]
+    if given.get("status") in {"READY", "PRE_ADVISED"} and not _may_be_sent(order):
         yield ILLEGAL
     if not given.keys() & {"status", "carrier", "serviceCode"}:
         return
@@ -175,7 +182,9 @@ def _update_delivery(register: Register, given: Mapping[str, Any], delivery: Row
 
 
 def _request_return(register: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:
-    if order["status"] not in SENT:
+    deliveries = register.children("Delivery", "order_id", order["id"])
+    has_left = any(one["handed_over_at"] for one in deliveries) and order["status"] != "CANCELLED"
+    if order["status"] not in SENT and not has_left:
         yield ILLEGAL
     if given["kind"] == "WITHDRAWAL" and _is_too_late(register, order):
         yield TOO_MUCH

@@ -35,8 +35,9 @@ RETURN = {
     "inspectionNote": text("inspection_note", 1000, lines=True),
     "refundIban": Rule("refund_iban", lambda value, _: formats.iban(value)),
 }
-# Orders whose goods have left the store.
+# Orders whose goods have left the store, whatever their deliveries say.
 SENT = tuple(str(one.value) for one in (OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.COMPLETED))
+CANCELLED = str(OrderStatus.CANCELLED.value)
 PAID = tuple(str(one.value) for one in (PaymentStatus.PAID, PaymentStatus.REFUNDED))
 INSPECTED, REFUNDED, REJECTED, REQUESTED = (
     str(one.value)
@@ -81,7 +82,7 @@ async def _create(
 ) -> None:
     columns = ("customer_id", "status", "currency")
     found = await work.find("Order", order, columns, tuple(work.write.guards), path=("orderId",))
-    if found["status"] not in SENT:
+    if not await _has_left(work, order, found["status"]):
         message = "the goods have not left the store"
         raise Rejected(Mistake(UserErrorCode.INVALID_TRANSITION, "Order.status", message, ("orderId",)))
     kind = str(text_of(work.input["kind"]))
@@ -108,6 +109,13 @@ async def _create(
     names = ("kind", "lines", "reasonCode", "reasonText", "refundIban")
     fields = [name for name in names if work.input.get(name) is not None]
     await work.note("Return", key, owner, fields, work.source)
+
+
+async def _has_left(work: Work, order: uuid.UUID, status: str) -> bool:
+    """Whether goods of the order have left the store: it says so, or a carrier has taken over a delivery."""
+    if status in SENT:
+        return True
+    return status != CANCELLED and (await work.row(_taken_over(), order=order)) is not None
 
 
 async def _check_withdrawal(work: Work, order: uuid.UUID) -> None:
@@ -228,6 +236,14 @@ async def _check_refund(work: Work, key: uuid.UUID, values: Mapping[str, Any]) -
 
 def _this_order() -> Any:
     return bindparam("order", type_=Uuid())
+
+
+@lru_cache(maxsize=1)
+def _taken_over() -> Sql:
+    """A row where a carrier has taken a delivery of the order over."""
+    delivery = row_of("delivery", 1)
+    query = select(delivery.c.id).where(delivery.c.order_id == _this_order())
+    return Sql(*compiled(query.where(delivery.c.handed_over_at.is_not(None)).limit(literal_column("1"))))
 
 
 @lru_cache(maxsize=1)
