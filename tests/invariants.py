@@ -21,6 +21,7 @@ from sqlmodel import SQLModel
 from schema.lifecycles import DELIVERY, ORDER, ORDER_DERIVED, PAYMENT, RETURN, Steps
 from schema.model import load_model
 from schema.scalars import read_global_id
+from schema.tags import Personal
 from tests.world import World
 
 Row = dict[str, Any]
@@ -184,6 +185,7 @@ def check_step(before: Rows, after: Rows, move: Move, said: Said, world: World) 
         assert _order_of(table, new) in named, f"{move} changed a row of another order"
         _check_version(table, old, new, move)
         _check_statuses(table, old, new, after, move)
+        _check_is_noted(table, new, columns, before, after)
     for table, row in _added(before, after):
         allowed = MAY_ADD.get(move.mutation, set()) | {"change"}
         assert table in allowed, f"{move} added a row to {table}"
@@ -277,6 +279,19 @@ def _leads(steps: Steps, start: str, end: str, between: set[str]) -> bool:
                 seen.add(one)
                 waiting.append(one)
     return False
+
+
+def _check_is_noted(table: str, new: Row, columns: set[str], before: Rows, after: Rows) -> None:
+    """Every personal field that changed is noted once, whether it was set or followed; nothing else is."""
+    entity, of = next((name, one) for name, one in MODEL.entities.items() if one.table.name == table)
+    is_personal = {column.name: isinstance(column.info["tag"], Personal) for column in of.table.columns}
+    wanted = {name for column, name in of.shown_by.items() if column in columns and is_personal[column]}
+    added = after["change"].keys() - before["change"].keys()
+    rows = [after["change"][key] for key in added]
+    noted = sorted(row["field"] for row in rows if (row["entity"], row["entity_id"]) == (entity, new["id"]))
+    # An order that deliveries take on may take two steps at once.
+    twice = ["status"] if table == "orders" and noted.count("status") == 2 else []
+    assert noted == sorted([*(wanted - {"lastActiveAt"}), *twice]), (table, noted, wanted)
 
 
 def _check_provenance(row: Row, after: Rows, move: Move, world: World) -> None:

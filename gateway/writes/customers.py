@@ -95,7 +95,7 @@ async def add_customer(
     # Marketing is opt-in: what is not said is refused (GDPR Article 4(11), recital 32).
     state = ConsentState.GIVEN if given.get("marketingConsent") is True else ConsentState.REFUSED
     await add_consent(work, key, state, source, actor)
-    fields = [name for name in PROFILE if given.get(name) is not None]
+    fields = [name for name, rule in PROFILE.items() if profile.get(rule.column) is not None]
     await work.note("Customer", key, key, [*fields, "marketingConsent"], source, actor)
 
 

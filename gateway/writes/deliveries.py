@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -73,20 +73,19 @@ async def _create(work: Work, key: uuid.UUID, order: uuid.UUID, values: dict[str
     }
     if recipient["service_code"] != values["service_code"]:
         made["pickup_point"] = None  # it is one of another service
-    await work.insert("delivery", made | values)
-    await work.note("Delivery", key, found["customer_id"], _personal(work), work.source)
+    made |= values
+    await work.insert("delivery", made)
+    fields = _personal(work, made, (*values, *COPIED))
+    await work.note("Delivery", key, found["customer_id"], fields, work.source)
 
 
-def _personal(work: Work) -> list[str]:
-    """The personal fields that the input sets."""
-    fields = work.tools.model.entities["Delivery"]
-    columns = {name: work.columns("Delivery", {name: value}) for name, value in work.input.items()}
-    tagged = {
-        name: fields.table.c[next(iter(found))].info["tag"]
-        for name, found in columns.items()
-        if found and work.input[name] is not None
-    }
-    return [name for name, tag in tagged.items() if isinstance(tag, Personal)]
+def _personal(work: Work, made: Mapping[str, object], names: Iterable[str]) -> list[str]:
+    """The personal fields among the columns of a new delivery that have a value."""
+    delivery = work.tools.model.entities["Delivery"]
+    held = [name for name in dict.fromkeys(names) if made[name] is not None]
+    return [
+        delivery.shown_by[name] for name in held if isinstance(delivery.table.c[name].info["tag"], Personal)
+    ]
 
 
 def _checked(work: Work, given: Mapping[str, Any]) -> dict[str, object]:

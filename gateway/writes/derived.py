@@ -21,12 +21,14 @@ from sqlalchemy import (
     update,
 )
 from sqlmodel import SQLModel
+from uuid6 import uuid7
 
 from schema.columns import TIME
 
 from ..statements.bound import compiled
 from ..statements.json_values import text_literal
 from .rows import Sql
+from .work import Work
 
 NOTED = ("id", "customer_id", "entity", "entity_id", "field", "at", "source", "actor")
 
@@ -47,6 +49,12 @@ def derived_step(entity: str, table_name: str, status: str, *conditions: ColumnE
     )
     query = select(moved.c.id)
     return Sql(*compiled(query.add_cte(_noted(entity, moved))))
+
+
+def noted(work: Work, most: int) -> dict[str, object]:
+    """What `derived_step` binds to note at most so many rows: ids, source and actor."""
+    ids = [uuid7() for _ in range(most)]
+    return {"change_ids": ids, "source": work.source.value, "actor": work.actor}
 
 
 def _noted(entity: str, moved: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, exists, func, literal_column, select, update
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, exists, func, literal_column, select
 from sqlmodel import SQLModel
 from uuid6 import uuid7
 
@@ -23,6 +23,7 @@ from ..statements.bound import compiled
 from .checkout import Buyer, billing, buyer_of, message, recipient, service
 from .checks import RECIPIENT, checked, text
 from .customers import add_customer
+from .derived import derived_step, noted
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
 from .prices import Line, add_lines, priced, total_of
@@ -128,7 +129,7 @@ async def cancel_order(work: Work) -> Outcome:
     rows = await work.rows(_deliveries(), key=key)
     if any(row["is_taken_over"] or row["status"] not in (*CALLED_OFF, CANCELLED) for row in rows):
         raise _illegal(key, "a carrier has a delivery of the order already", "status")
-    await work.rows(_call_off(), key=key, states=list(CALLED_OFF))
+    await work.rows(_call_off(), key=key, states=list(CALLED_OFF), **noted(work, len(rows)))
     return Outcome({"order": key})
 
 
@@ -213,9 +214,10 @@ def _deliveries() -> Sql:
 @lru_cache(maxsize=1)
 def _call_off() -> Sql:
     delivery = SQLModel.metadata.tables["delivery"]
-    query = update(delivery).where(
+    return derived_step(
+        "Delivery",
+        "delivery",
+        CANCELLED,
         delivery.c.order_id == bindparam("key", type_=Uuid()),
         delivery.c.status == func.any(bindparam("states", type_=ARRAY(Text()))),
     )
-    raised = delivery.c.version + literal_column("1")
-    return Sql(*compiled(query.values(status=literal_column(f"'{CANCELLED}'"), version=raised)))

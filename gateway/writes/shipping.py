@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, bindparam, exists, func, literal_column, select, update
+from sqlalchemy import ARRAY, ColumnElement, Uuid, bindparam, exists, func, literal_column, select
 from sqlmodel import SQLModel
 
 from schema import lifecycles
@@ -23,6 +23,7 @@ from schema.states import PaymentMethod
 
 from ..row_rules import row_of
 from ..statements.bound import compiled
+from .derived import derived_step, noted
 from .rows import Sql
 from .work import Work
 
@@ -47,8 +48,8 @@ async def lock_orders(work: Work, orders: Collection[uuid.UUID]) -> Any:
 async def follow_deliveries(work: Work, orders: Collection[uuid.UUID]) -> None:
     """Takes locked orders on to SHIPPED and DELIVERED where their deliveries say so."""
     if orders:
-        await work.rows(_shipped(), keys=list(orders))
-        await work.rows(_delivered(), keys=list(orders))
+        for step in (_shipped(), _delivered()):
+            await work.rows(step, keys=list(orders), **noted(work, len(orders)))
 
 
 @lru_cache(maxsize=1)
@@ -86,13 +87,16 @@ def _step(after: O, *conditions: ColumnElement[bool]) -> Sql:
     orders = SQLModel.metadata.tables["orders"]
     on_invoice = orders.c.payment_method == literal_column(f"'{PaymentMethod.INVOICE.value}'")
     before: Any = [literal_column(f"'{one}'") for one in lifecycles.before(ORDER_DERIVED, str(after.value))]
-    query = (
-        update(orders)
-        .where(orders.c.id == _any_key(), orders.c.status.in_(before), *conditions)
-        .where((orders.c.status != _text(O.PLACED)) | on_invoice)
-        .values(status=_text(after), version=orders.c.version + literal_column("1"))
+    is_meant = (orders.c.status != _text(O.PLACED)) | on_invoice
+    return derived_step(
+        "Order",
+        "orders",
+        str(after.value),
+        orders.c.id == _any_key(),
+        orders.c.status.in_(before),
+        is_meant,
+        *conditions,
     )
-    return Sql(*compiled(query))
 
 
 def _any_key() -> Any:

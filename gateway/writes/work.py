@@ -28,6 +28,8 @@ from .gate import Write
 from .mistakes import Mistake, Rejected, RowRefused, not_found
 from .rows import Sql, Target, change_row, find_row, insert_row, next_number, note_fields
 
+# Fields that change with every other one, or with each visit: that they did says nothing.
+UNNOTED = ("lastActiveAt", "version")
 SOURCES = {
     "customer": ChangeSource.CUSTOMER,
     "support": ChangeSource.STAFF_ON_BEHALF,
@@ -302,10 +304,9 @@ class Work:
         return {columns[name]: text_of(value) for name, value in given.items() if name in columns}
 
     def _noted_field(self, entity: str, column: str) -> str | None:
-        """The field of a column that the input sets; None where the gateway sets it."""
-        columns = self.tools.model.entities[entity].columns
-        found = next((name for name, of in columns.items() if of == column), None)
-        return found if f"{entity}.{found}" in self.write.guards else None
+        """The field that shows a column, set by the input or derived; None where it is not noted."""
+        found = self.tools.model.entities[entity].shown_by.get(column)
+        return None if found in UNNOTED else found
 
     def _values(self, sql: Sql, values: Mapping[str, object]) -> list[object]:
         return [values[name] if name in values else self.bound[name] for name in sql.names]
