@@ -1,4 +1,4 @@
-"""What a worker does beside answering: it sends mail, and deletes what is kept for a day."""
+"""What a worker does beside answering: it sends mail, and deletes what holds no more."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import DateTime, bindparam, delete, literal_column, select, tuple_
+from sqlalchemy import DateTime, Table, bindparam, delete, literal_column, select, tuple_
 from sqlmodel import SQLModel
 
 from .config import Settings
@@ -32,7 +33,7 @@ async def chores(
     settings: Settings, database: Database, clock: Callable[[], datetime]
 ) -> AsyncIterator[None]:
     """Runs the chores while the block runs; one that fails is tried again in its time."""
-    tasks = [asyncio.create_task(_repeat("tidying", TIDY_SECONDS, lambda: tidy(database, clock())))]
+    tasks = [asyncio.create_task(_repeat("tidying", TIDY_SECONDS, lambda: tidy(settings, database, clock())))]
     if (sender := sender_of(settings, database, clock)) is not None:
         tasks.append(asyncio.create_task(_repeat("mail", MAIL_SECONDS, sender.send_due)))
     try:
@@ -69,13 +70,18 @@ async def _repeat(name: str, seconds: float, chore: Callable[[], Awaitable[None]
         await asyncio.sleep(seconds)
 
 
-async def tidy(database: Database, now: datetime) -> None:
-    """Deletes the idempotency keys that hold no more, in batches, so that no lock is held for long."""
-    text, names = _old_keys()
-    values: dict[str, object] = {"before": now - KEPT}
+async def tidy(settings: Settings, database: Database, now: datetime) -> None:
+    """Deletes the idempotency keys that hold no more, and mail that is older than the tokens in it."""
+    await _delete(database, _old_keys(), now - KEPT)
+    await _delete(database, _old_mail(), now - timedelta(days=settings.order_token_days))
+
+
+async def _delete(database: Database, statement: tuple[str, tuple[str, ...]], before: datetime) -> None:
+    """Deletes in batches, so that no lock is held for long."""
+    text, names = statement
     while True:
         async with database.transaction(None) as transaction:
-            gone = await transaction.rows(text, [values[name] for name in names])
+            gone = await transaction.rows(text, [before for _ in names])
         if len(gone) < BATCH:
             return
 
@@ -84,8 +90,16 @@ async def tidy(database: Database, now: datetime) -> None:
 def _old_keys() -> tuple[str, tuple[str, ...]]:
     table = SQLModel.metadata.tables["idempotency"]
     key = tuple_(table.c.principal, table.c.key)
-    old = select(table.c.principal, table.c.key).where(
-        table.c.created_at <= bindparam("before", type_=DateTime(timezone=True))
-    )
-    batch = old.order_by(table.c.created_at).limit(literal_column(str(BATCH)))
-    return compiled(delete(table).where(key.in_(batch)).returning(table.c.key))
+    return compiled(delete(table).where(key.in_(_batch(table, *key.clauses))).returning(table.c.key))
+
+
+@lru_cache(maxsize=1)
+def _old_mail() -> tuple[str, tuple[str, ...]]:
+    table = SQLModel.metadata.tables["mail"]
+    return compiled(delete(table).where(table.c.id.in_(_batch(table, table.c.id))).returning(table.c.id))
+
+
+def _batch(table: Table, *keys: Any) -> Any:
+    """The keys of the oldest rows made before a moment."""
+    old = select(*keys).where(table.c.created_at <= bindparam("before", type_=DateTime(timezone=True)))
+    return old.order_by(table.c.created_at).limit(literal_column(str(BATCH)))
