@@ -122,12 +122,21 @@ def _was_taken_over(register: Register, delivery: Row) -> bool:
     return bool(register.children("DeliveryEvent", "delivery_id", delivery["id"]))
 
 
-def _update_order(_: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:
+def _update_order(register: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:
     status, payment = given.get("status"), given.get("paymentStatus")
     if status and (status == "CANCELLED" or status not in ORDER[order["status"]]):
         yield ILLEGAL
     if payment and payment not in PAYMENT[order["payment_status"]]:
         yield ILLEGAL
+    is_whole = order["status"] == "CANCELLED" or sum(_paid_back(register, order)) >= order["total"]
+    if payment == "REFUNDED" and not is_whole:
+        yield ILLEGAL
+
+
+def _paid_back(register: Register, order: Row) -> Iterator[Decimal]:
+    for one in register.children("Return", "order_id", order["id"]):
+        if one["status"] != "REJECTED" and one["refunded_at"] is not None:
+            yield one["refund_amount"]
 
 
 def _note(_: Register, __: Mapping[str, Any], ___: Row) -> Iterator[str]:

@@ -361,6 +361,10 @@ def _check_returns(order: Row, lines: list[Row], rows: Rows) -> None:
     refunds = [one["refund_amount"] for one in valid.values() if one["refund_amount"] is not None]
     assert sum(refunds, Decimal(0)) <= order["total"], "more is refunded than was paid"
     assert not refunds or order["payment_status"] in ("PAID", "REFUNDED")
+    if order["payment_status"] == "REFUNDED":
+        paid = [one["refund_amount"] for one in valid.values() if one["refunded_at"] is not None]
+        whole = order["total"] if order["status"] == "CANCELLED" else Decimal(0)
+        assert sum(paid, whole) == order["total"], "it counts as refunded and is not, or is twice"
     for one in returns:
         is_refunded = one["status"] in ("REFUNDED", "CLOSED")
         assert is_refunded == (one["refunded_at"] is not None), one["status"]

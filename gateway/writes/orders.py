@@ -26,6 +26,7 @@ from .customers import add_customer
 from .derived import derived_step, noted
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
+from .payments import paid_back
 from .prices import Line, add_lines, priced, total_of
 from .rows import Sql
 from .work import Outcome, Work
@@ -142,6 +143,8 @@ async def update_order(work: Work) -> Outcome:
     values: dict[str, object] = {}
     if "paymentStatus" in given:
         values["payment_status"] = _step(key, PAYMENT, row["payment_status"], given, "paymentStatus")
+        if values["payment_status"] == PaymentStatus.REFUNDED.value and row["status"] != CANCELLED:
+            await _check_is_paid_back(work, key)
         if values["payment_status"] == PaymentStatus.PAID.value and row["status"] == OrderStatus.PLACED.value:
             values["status"] = str(OrderStatus.PAID.value)
     if "status" in given:
@@ -150,6 +153,17 @@ async def update_order(work: Work) -> Outcome:
         values["status"] = _step(key, ORDER, row["status"], given, "status")
     await work.change("Order", key, values)
     return Outcome({"order": key})
+
+
+async def _check_is_paid_back(work: Work, key: uuid.UUID) -> None:
+    """Raises where less than the order's total was paid back; one that is called off is paid back whole.
+
+    INVARIANT: the order is locked, as it is where a refund is set, so that what was paid back stands.
+    """
+    row = await work.row(paid_back(), order=key)
+    if row["paid_back"] < row["total"]:
+        message = "the refunds of the order's returns have not reached its total"
+        raise _illegal(key, message, "paymentStatus", "paymentStatus")
 
 
 def _given_steps(work: Work) -> dict[str, str]:
