@@ -204,7 +204,8 @@ class Work:
         source: ChangeSource | None,
         shown: Plan | None,
     ) -> tuple[Sql, dict[str, object]]:
-        """The statement of a change, and what it binds."""
+        """The statement of a change, and what it binds; raises REQUIRED where the input sets nothing."""
+        self._check_is_something()
         if_version = self.input.get("ifVersion")
         names = tuple((name, self._noted_field(entity, name)) for name in values)
         noted = sum(field is not None for _, field in names)
@@ -218,6 +219,13 @@ class Work:
             "actor": self.actor,
             **_set(values),
         }
+
+    def _check_is_something(self) -> None:
+        """Raises where an input that may set fields of a row sets none: no version is raised for it."""
+        of = self.write.root.mutation.input
+        may_set = any(one.coordinate is not None for one in of.fields.values())
+        if "ifVersion" in of.fields and may_set and not self.write.guards:
+            raise Rejected(Mistake(UserErrorCode.REQUIRED, of.name, "nothing is given to change", ()))
 
     async def _explain(
         self,
