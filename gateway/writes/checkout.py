@@ -20,8 +20,9 @@ from schema.writing import UserErrorCode
 
 from ..statements.bound import compiled
 from .checks import PROFILE, RECIPIENT, Rule, checked, text
-from .customers import COUNTRY, without_nulls
+from .customers import without_nulls
 from .mistakes import Mistakes, not_found
+from .places import COUNTRY
 from .rows import Sql
 from .work import Work
 

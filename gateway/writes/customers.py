@@ -19,9 +19,9 @@ from .checks import PROFILE, checked, text
 from .mistakes import Mistakes
 from .once import Known, New, once
 from .passwords import hashed
+from .places import COUNTRY, changed_place
 from .work import Outcome, Work
 
-COUNTRY = "FI"
 EVIDENCE = text("evidence", 1000, lines=True)
 TOKEN_MINUTES = 15
 
@@ -128,20 +128,8 @@ async def add_consent(
 async def update_customer(work: Work) -> Outcome:
     """Changes a profile; a customer's own change counts as activity."""
     key = work.key("id", "Customer")
-    mistakes = Mistakes()
-    country = work.input.get("countryCode") or await _country(work, key)
-    values = checked(work.input, PROFILE, "Customer", str(country), mistakes)
-    mistakes.check()
+    values = await changed_place(work, "Customer", key, PROFILE, "phone")
     return await work.change_alone("Customer", key, values | work.activity())
-
-
-async def _country(work: Work, key: uuid.UUID) -> str:
-    """The country by which a postal code or a telephone number is read, where none is given."""
-    national = not str(work.input.get("phone") or "+").lstrip().startswith("+")
-    if not national and work.input.get("postalCode") is None:
-        return COUNTRY
-    row = await work.find("Customer", key, ("country_code",), tuple(work.write.guards))
-    return row["country_code"] or COUNTRY
 
 
 async def set_marketing_consent(work: Work) -> Outcome:

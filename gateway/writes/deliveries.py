@@ -20,6 +20,7 @@ from ..statements.bound import compiled
 from .checks import RECIPIENT, checked, text
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
+from .places import changed_place
 from .rows import Sql
 from .shipping import follow_deliveries, lock_orders, may_be_sent
 from .work import Outcome, Work
@@ -179,20 +180,9 @@ async def _check_service(work: Work, carrier: Any, service: str, *, is_new: bool
 async def update_delivery_address(work: Work) -> Outcome:
     """Changes where a delivery goes, as long as it has not left."""
     key = work.key("id", "Delivery")
-    mistakes = Mistakes()
-    country = work.input.get("countryCode") or await _country(work, key)
-    values = checked(work.input, RECIPIENT, "Delivery", str(country), mistakes)
-    mistakes.check()
+    values = await changed_place(work, "Delivery", key, RECIPIENT, "recipientPhone")
     await work.change("Delivery", key, values)
     return Outcome({"delivery": key})
-
-
-async def _country(work: Work, key: uuid.UUID) -> str:
-    """The country by which a postal code or a telephone number is read, where none is given."""
-    if not work.input.keys() & {"postalCode", "recipientPhone"}:
-        return ""
-    row = await work.find("Delivery", key, ("country_code",), tuple(work.write.guards))
-    return row["country_code"] or "FI"
 
 
 def _illegal(coordinate: str, message: str, name: str, key: uuid.UUID | None = None) -> Rejected:
