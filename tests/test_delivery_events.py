@@ -210,6 +210,8 @@ def test_reports_on_the_same_deliveries_in_another_order_do_not_wait_for_each_ot
         ({"note": "kysy aino@example.com"}, ("MALFORMED", "DeliveryEvent.note")),
         ({"note": "x" * 201}, ("MALFORMED", "DeliveryEvent.note")),
         ({"place": "x" * 101}, ("MALFORMED", "DeliveryEvent.place")),
+        ({"place": "Oulu, puh. 040 123 4567"}, ("MALFORMED", "DeliveryEvent.place")),
+        ({"place": "aino@example.com"}, ("MALFORMED", "DeliveryEvent.place")),
         ({"signedBy": "N. N."}, ("MALFORMED", "Delivery.signedBy")),
         ({"status": "READY"}, ("INVALID_TRANSITION", "DeliveryEvent.status")),
         ({"occurredAt": (NOW + 6 * MINUTE).isoformat()}, ("OUT_OF_RANGE", "DeliveryEvent.occurredAt")),
