@@ -50,7 +50,7 @@ async def chores(
     settings: Settings, database: Database, clock: Callable[[], datetime], last_uses: LastUses
 ) -> AsyncIterator[None]:
     """Runs the chores while the block runs; one that fails is tried again in its time."""
-    tasks = [asyncio.create_task(_repeat("tidying", TIDY_SECONDS, lambda: tidy(database, clock())))]
+    tasks = [asyncio.create_task(_repeat("tidying", TIDY_SECONDS, lambda: tidy(settings, database, clock())))]
 
     async def keep() -> None:
         await keep_last_uses(database, last_uses)
@@ -113,9 +113,10 @@ async def keep_last_uses(database: Database, last_uses: LastUses) -> None:
         raise
 
 
-async def tidy(database: Database, now: datetime) -> None:
-    """Deletes what holds no more, in batches, so that no lock is held for long."""
-    for table, (column, kept) in OLD.items():
+async def tidy(settings: Settings, database: Database, now: datetime) -> None:
+    """Deletes what holds no more, and mail older than the tokens in it, in batches of short locks."""
+    mail = {"mail": ("created_at", timedelta(days=settings.order_token_days))}
+    for table, (column, kept) in {**OLD, **mail}.items():
         text, names = _old_rows(table, column)
         values: dict[str, object] = {"before": now - kept}
         gone = BATCH
@@ -137,7 +138,7 @@ def _last_uses() -> tuple[str, tuple[str, ...]]:
     return compiled(update(table).where(table.c.id == seen.c.token).values(last_used_at=later))
 
 
-@lru_cache(maxsize=len(OLD))
+@lru_cache(maxsize=len(OLD) + 1)
 def _old_rows(name: str, column: str) -> tuple[str, tuple[str, ...]]:
     table = SQLModel.metadata.tables[name]
     key = tuple_(*table.primary_key.columns)

@@ -109,7 +109,7 @@ class DeliveryEventInput:
     delivery_id: strawberry.ID = given("The delivery.")
     status: DeliveryStatus = sets("The status reported.")
     occurred_at: DateTime = sets("When it happened.")
-    place: str | None = sets("Where it happened.")
+    place: str | None = sets("Where it happened, in at most 100 characters, held to what a note is.")
     note: str | None = sets("A remark of at most 200 characters, without e-mail or telephone number.")
     signed_by: str | None = sets("Who signed for it.", "Delivery.signedBy")
     idempotency_key: uuid.UUID = given("A UUID of the carrier's choice: the same event twice counts once.")

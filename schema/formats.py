@@ -34,11 +34,22 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 # ISO 13616: the check digits lie between 02 and 98.
 _IBAN = re.compile(r"[A-Z]{2}(?!00|01|99)[0-9]{2}[A-Z0-9]{11,30}")
-_AT_SPELLED = re.compile(r"\s*[(\[{]\s*(?:at|ät|miukumauku)\s*[)\]}]\s*", re.IGNORECASE)
-_EMAIL_WITHIN = re.compile(r"\w@\w|\w\s*@\s*[\w-]+(?:\.[\w-]+)*\s?\.[^\W\d_]{2}")
+_AT_SPELLED = re.compile(r"\s*[(\[{<]\s*(?:at|ät|miukumauku)\s*[)\]}>]\s*", re.IGNORECASE)
+# "parcel @ gate. ok then" is none: a dot with a space after it needs one before it, or an @ without.
+_EMAIL_WITHIN = re.compile(
+    r"\w@\w|\w\s*@\s*[\w-]+(?:\.[\w-]+)*(?:\s?\.|\s\.\s)[^\W\d_]{2}"
+    r"|\w@\s[\w-]+(?:\s?\.\s?[\w-]+)*\s?\.\s?[^\W\d_]{2}"
+)
 _DATE = re.compile(r"(?<![\d+.-])(?:0?[1-9]|[12]\d|3[01])([./-])(?:0?[1-9]|1[0-2])\1(?:19|20)\d\d(?![.-]?\d)")
 _HOUR = r"(?:[01]\d|2[0-4])[.:]?[0-5]\d"
 _HOURS = re.compile(rf"(?<![\d+.:-])(?<!\d ){_HOUR} ?[-\u2013] ?{_HOUR}(?![ .:-]?\d)")
+_TIME_OF_DAY = re.compile(r"(?<![\d.:])(?:[01]?\d|2[0-4])[.:][0-5]\d(?![.:]?\d)")
+_GLUED = re.compile(r"(?<=[^\W\d_])(?=[+\d])|(?<=\d)(?=[^\W\d_])|_")
+# A mobile number with one mark between its groups, whichever mark it is; one that hours run into.
+_MOBILE = re.compile(
+    r"(?<!\d)0(?:4\d|50)([^\w\s]|_)\d{3}\1?\d{3,5}(?!\d)"
+    r"|(?<!\d)\d{4}[-\u2013]\d{0,4}?0(?:4\d|50)\d{6,7}(?!\d)"
+)
 _BEGINNING = re.compile(r"(?<=\d) (?=0[1-9]|\(0|\+)")
 _PHONE_WORD = re.compile(r"\b(?:puhelin|puh|p|tel|phone|gsm|mob)(?=[+\d])", re.IGNORECASE)
 
@@ -157,13 +168,15 @@ def text(value: str, longest: int, *, lines: bool = False) -> str:
     return found
 
 
-def remark(value: str) -> str:
-    """The note of a carrier's event: one line, with nobody's e-mail address or telephone number in it.
+def remark(value: str, longest: int = REMARK_LONGEST) -> str:
+    """The note or place of a carrier's event: one line, with no e-mail address or telephone number in it.
 
     Finnish numbers are found as people write them, those of other countries with their country code.
     """
-    found = text(value, REMARK_LONGEST)
-    folded = unicodedata.normalize("NFKC", found)[: 4 * REMARK_LONGEST]
+    found = text(value, longest)
+    folded = unicodedata.normalize("NFKC", found)
+    if len(folded) > 4 * longest:  # one letter may stand for 18; what is not looked at may hold anything
+        raise Malformed("holds too many letters that stand for several")
     seen = "".join(character for character in folded if unicodedata.category(character) != "Cf")
     if _EMAIL_WITHIN.search(_AT_SPELLED.sub("@", seen)):
         raise Malformed("holds an e-mail address")
@@ -251,8 +264,11 @@ def _has_phone(text: str) -> bool:
     """Whether a telephone number stands in the text; dates and opening hours look like some."""
     marked = _HOURS.sub("|", _DATE.sub("|", text))
     spaced = _PHONE_WORD.sub(r"\g<0> ", marked)
-    # Once more with an end before each usual beginning: "00100 040 123 4567" reads as one long number.
-    return any(_is_phone_in(seen) for seen in dict.fromkeys((spaced, _BEGINNING.sub("|", spaced))))
+    # Once more without what stands close to a number: a letter, a time of day.
+    apart = _TIME_OF_DAY.sub("|", _GLUED.sub(" ", spaced))
+    # And with an end before each usual beginning: "00100 040 123 4567" reads as one long number.
+    ways = (spaced, _BEGINNING.sub("|", spaced), apart, _BEGINNING.sub("|", apart))
+    return bool(_MOBILE.search(marked)) or any(_is_phone_in(seen) for seen in dict.fromkeys(ways))
 
 
 def _is_phone_in(text: str) -> bool:

@@ -30,6 +30,16 @@ ORDER = _steps(
         O.CANCELLED: (),
     }
 )
+# Steps that follow from what carriers report and that nobody sets. They skip PICKING where the warehouse said
+# nothing; from PLACED they are those of an order on invoice alone.
+ORDER_DERIVED = _steps(
+    {
+        O.PLACED: (O.SHIPPED,),
+        O.PAID: (O.SHIPPED,),
+        O.PICKING: (O.SHIPPED,),
+        O.SHIPPED: (O.DELIVERED,),
+    }
+)
 PAYMENT = _steps(
     {
         P.PENDING: (P.AUTHORISED, P.PAID, P.FAILED),
@@ -39,7 +49,8 @@ PAYMENT = _steps(
         P.REFUNDED: (),
     }
 )
-# What a carrier reports of a parcel it has; each may follow each, but for the ends.
+# What a carrier reports of a parcel it has; each may follow each, but for the ends, and each may be the first
+# that is reported.
 _UNDER_WAY = (
     *(D.PICKED_UP, D.IN_TRANSIT, D.AT_PICKUP_POINT, D.OUT_FOR_DELIVERY),
     *(D.EXCEPTION, D.ATTEMPT_FAILED, D.DELIVERED, D.RETURNING, D.LOST),
@@ -47,7 +58,7 @@ _UNDER_WAY = (
 DELIVERY = _steps(
     {
         D.PLANNED: (D.READY, D.CANCELLED),
-        D.READY: (D.PRE_ADVISED, D.PICKED_UP, D.CANCELLED),
+        D.READY: (D.PRE_ADVISED, *_UNDER_WAY, D.CANCELLED),
         D.PRE_ADVISED: (*_UNDER_WAY, D.CANCELLED),
         **dict.fromkeys(
             (D.PICKED_UP, D.IN_TRANSIT, D.AT_PICKUP_POINT, D.OUT_FOR_DELIVERY, D.EXCEPTION, D.ATTEMPT_FAILED),

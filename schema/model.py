@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -59,12 +59,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """One entity type: its table, its fields by GraphQL name, and the columns of those that are one."""
+    """One entity type: its table, its fields by GraphQL name, and the columns of those that are one.
+
+    `shown_by` is the field that shows a column, by column, those of amounts and addresses too.
+    """
 
     name: str
     table: Table
     fields: Mapping[str, Field]
     columns: Mapping[str, str]
+    shown_by: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,17 @@ def _entity(name: str, declared: type, graphql: GraphQLSchema, entities: Mapping
             same_customer=_same_customer(source, table, entities),
         )
     columns = {one.name: column for one in fields.values() if (column := _column(one.source, table))}
-    return Entity(name, table, MappingProxyType(fields), MappingProxyType(columns))
+    shown_by = {column: one.name for one in fields.values() for column in _parts(one.source, table)}
+    shown_by |= {column: one for one, column in columns.items()}
+    return Entity(
+        name, table, MappingProxyType(fields), MappingProxyType(columns), MappingProxyType(shown_by)
+    )
+
+
+def _parts(source: Source, table: Table) -> Iterator[str]:
+    """The columns an object without identity is made of."""
+    if isinstance(source, ValueObject):
+        yield from (str(expression(table).key) for _, expression in source.parts.values())
 
 
 def _column(source: Source, table: Table) -> str | None:

@@ -48,16 +48,16 @@ class OrderLineInput:
     name: str | None = sets("The name the customer saw: refused where the price list has another.")
 
 
-@input_of("Delivery", Writes.CREATE, description="Where an order goes; what is left out is the customer's.")
+@input_of("Delivery", Writes.CREATE, description="Where an order goes.")
 class OrderDeliveryInput:
     service_code: str = sets("A carrier's service.")
-    recipient_name: str | None = sets("Who receives it.")
-    street_address: str | None = sets("Street, house number, flat.")
+    recipient_name: str | None = sets("Who receives it; left out, the customer.")
+    street_address: str | None = sets("Street, house number, flat; without any place, the customer's.")
     postal_code: str | None = sets("Postal code.")
     postal_town: str | None = sets("Postal town.")
-    country_code: str | None = sets("Country, as its ISO 3166-1 code.")
-    recipient_phone: str | None = sets("The recipient's telephone number.")
-    recipient_email: str | None = sets("The recipient's e-mail address.")
+    country_code: str | None = sets("Country, as its ISO 3166-1 code; left out, FI where the customer's is.")
+    recipient_phone: str | None = sets("The recipient's telephone number; left out, the customer's own.")
+    recipient_email: str | None = sets("The recipient's e-mail address; left out, the customer's own.")
     pickup_point: str | None = sets("Where it is to be picked up.")
     instructions: str | None = sets("What the recipient asks of the carrier.")
 

@@ -18,16 +18,26 @@ DateTime = NewType("DateTime", datetime)
 Decimal = NewType("Decimal", PythonDecimal)
 CurrencyCode = NewType("CurrencyCode", str)
 
+FIRST_YEAR, LAST_YEAR = 1900, 2999
+
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
 _DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 def parse_time(value: object) -> datetime:
-    """An RFC 3339 time with an offset, as an aware UTC value; raises `ValueError` without the value."""
+    """An RFC 3339 time with an offset, as an aware UTC value; raises `ValueError` without the value.
+
+    The years are those that every offset and database can hold: near the ends of the calendar a moment
+    becomes an infinity, or none at all.
+    """
     if not isinstance(value, str) or not _TIME.fullmatch(value):
         raise ValueError("a `DateTime` is an RFC 3339 string with an offset")
-    return datetime.fromisoformat(value).astimezone(UTC)
+    if FIRST_YEAR <= int(value[:4]) <= LAST_YEAR:
+        moment = datetime.fromisoformat(value).astimezone(UTC)
+        if FIRST_YEAR <= moment.year <= LAST_YEAR:
+            return moment
+    raise ValueError(f"a `DateTime` lies in the years {FIRST_YEAR} to {LAST_YEAR}")
 
 
 def parse_decimal(value: object) -> PythonDecimal:
@@ -55,7 +65,7 @@ def write_time(value: datetime) -> str:
 SCALARS: dict[object, ScalarDefinition] = {
     DateTime: strawberry.scalar(
         name="DateTime",
-        description="A moment, as an RFC 3339 string; in answers always UTC with `Z`.",
+        description="A moment of the years 1900 to 2999 in RFC 3339; in answers always UTC with `Z`.",
         serialize=write_time,
         parse_value=parse_time,
     ),

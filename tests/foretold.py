@@ -111,16 +111,32 @@ def _cancel(register: Register, _: Mapping[str, Any], order: Row) -> Iterator[st
     if "CANCELLED" not in ORDER[order["status"]]:
         yield ILLEGAL
     deliveries = register.children("Delivery", "order_id", order["id"])
-    if any(one["status"] not in NOT_TAKEN_OVER | {"CANCELLED"} for one in deliveries):
+    if any(_was_taken_over(register, one) for one in deliveries):
         yield ILLEGAL
 
 
-def _update_order(_: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:
+def _was_taken_over(register: Register, delivery: Row) -> bool:
+    """Whether a carrier has or has had it, by its status, its moment or a report."""
+    if delivery["handed_over_at"] or delivery["status"] not in NOT_TAKEN_OVER | {"CANCELLED"}:
+        return True
+    return bool(register.children("DeliveryEvent", "delivery_id", delivery["id"]))
+
+
+def _update_order(register: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:
     status, payment = given.get("status"), given.get("paymentStatus")
     if status and (status == "CANCELLED" or status not in ORDER[order["status"]]):
         yield ILLEGAL
     if payment and payment not in PAYMENT[order["payment_status"]]:
         yield ILLEGAL
+    is_whole = order["status"] == "CANCELLED" or sum(_paid_back(register, order)) >= order["total"]
+    if payment == "REFUNDED" and not is_whole:
+        yield ILLEGAL
+
+
+def _paid_back(register: Register, order: Row) -> Iterator[Decimal]:
+    for one in register.children("Return", "order_id", order["id"]):
+        if one["status"] != "REJECTED" and one["refunded_at"] is not None:
+            yield one["refund_amount"]
 
 
 def _note(_: Register, __: Mapping[str, Any], ___: Row) -> Iterator[str]:
@@ -131,11 +147,15 @@ def _note(_: Register, __: Mapping[str, Any], ___: Row) -> Iterator[str]:
 
 
 def _create_delivery(register: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:
-    on_invoice = (order["payment_method"], order["status"]) == ("INVOICE", "PLACED")
-    if order["status"] not in {"PAID", "PICKING", "SHIPPED", "DELIVERED"} and not on_invoice:
+    if not _may_be_sent(order):
         yield ILLEGAL
     carrier = key_of(given["carrier"]) if given.get("carrier") else None
     yield from _service(register, carrier, given["serviceCode"], is_new=carrier is not None)
+
+
+def _may_be_sent(order: Row) -> bool:
+    on_invoice = (order["payment_method"], order["status"]) == ("INVOICE", "PLACED")
+    return on_invoice or order["status"] in {"PAID", "PICKING", "SHIPPED", "DELIVERED"}
 
 
 def _service(register: Register, carrier: Any, service: str, *, is_new: bool) -> Iterator[str]:
@@ -149,6 +169,9 @@ def _service(register: Register, carrier: Any, service: str, *, is_new: bool) ->
 def _update_delivery(register: Register, given: Mapping[str, Any], delivery: Row) -> Iterator[str]:
     status = given.get("status", delivery["status"])
     if "status" in given and status not in DELIVERY[delivery["status"]]:
+        yield ILLEGAL
+    order = register.rows["Order"][delivery["order_id"]]
+    if given.get("status") in {"READY", "PRE_ADVISED"} and not _may_be_sent(order):
         yield ILLEGAL
     if not given.keys() & {"status", "carrier", "serviceCode"}:
         return
@@ -168,7 +191,9 @@ def _update_delivery(register: Register, given: Mapping[str, Any], delivery: Row
 
 
 def _request_return(register: Register, given: Mapping[str, Any], order: Row) -> Iterator[str]:
-    if order["status"] not in SENT:
+    deliveries = register.children("Delivery", "order_id", order["id"])
+    has_left = any(one["handed_over_at"] for one in deliveries) and order["status"] != "CANCELLED"
+    if order["status"] not in SENT and not has_left:
         yield ILLEGAL
     if given["kind"] == "WITHDRAWAL" and _is_too_late(register, order):
         yield TOO_MUCH

@@ -18,9 +18,10 @@ from uuid import UUID
 import asyncpg
 from sqlmodel import SQLModel
 
-from schema.lifecycles import DELIVERY, ORDER, PAYMENT, RETURN, Steps
+from schema.lifecycles import DELIVERY, ORDER, ORDER_DERIVED, PAYMENT, RETURN, Steps
 from schema.model import load_model
 from schema.scalars import read_global_id
+from schema.tags import Personal
 from tests.world import World
 
 Row = dict[str, Any]
@@ -183,7 +184,8 @@ def check_step(before: Rows, after: Rows, move: Move, said: Said, world: World) 
         assert columns - {"version"} <= MAY_CHANGE[move.mutation].get(table, set()), (move, table, columns)
         assert _order_of(table, new) in named, f"{move} changed a row of another order"
         _check_version(table, old, new, move)
-        _check_statuses(table, old, new, after)
+        _check_statuses(table, old, new, after, move)
+        _check_is_noted(table, new, columns, before, after)
     for table, row in _added(before, after):
         allowed = MAY_ADD.get(move.mutation, set()) | {"change"}
         assert table in allowed, f"{move} added a row to {table}"
@@ -243,13 +245,14 @@ def _order_by_id(shown: str, after: Rows) -> UUID | None:
 def _check_version(table: str, old: Row, new: Row, move: Move) -> None:
     """One number a step; an order that deliveries take on may take two at once."""
     raised = new["version"] - old["version"]
-    if table == "orders" and (old["status"], new["status"]) == ("PICKING", "DELIVERED"):
+    is_sent = old["status"] in ("PLACED", "PAID", "PICKING") if table == "orders" else False
+    if is_sent and new["status"] == "DELIVERED":
         assert raised == 2, (move, table)
     else:
         assert raised == 1, f"{move} raised the version of {table} by {raised}"
 
 
-def _check_statuses(table: str, old: Row, new: Row, after: Rows) -> None:
+def _check_statuses(table: str, old: Row, new: Row, after: Rows, move: Move) -> None:
     for (of, column), steps in STATUSES.items():
         if of != table or old[column] == new[column]:
             continue
@@ -258,6 +261,10 @@ def _check_statuses(table: str, old: Row, new: Row, after: Rows) -> None:
             between = {one["status"] for one in _events_of(new["id"], after)}
         elif table == "orders" and column == "status":
             between = {"SHIPPED"}
+            if move.mutation in ("reportDeliveryEvent", "updateDelivery"):  # nobody sets it; it follows
+                steps = ORDER_DERIVED
+                on_invoice = old["payment_method"] == "INVOICE"
+                assert old["status"] != "PLACED" or on_invoice, "sent before it was paid"
         assert _leads(steps, old[column], new[column], between), (table, column, old[column], new[column])
 
 
@@ -265,13 +272,26 @@ def _leads(steps: Steps, start: str, end: str, between: set[str]) -> bool:
     """Whether legal steps lead from one status to another, over these alone."""
     seen, waiting = {start}, [start]
     while waiting:
-        for one in steps[waiting.pop()]:
+        for one in steps.get(waiting.pop(), ()):
             if one == end:
                 return True
             if one in between and one not in seen:
                 seen.add(one)
                 waiting.append(one)
     return False
+
+
+def _check_is_noted(table: str, new: Row, columns: set[str], before: Rows, after: Rows) -> None:
+    """Every personal field that changed is noted once, whether it was set or followed; nothing else is."""
+    entity, of = next((name, one) for name, one in MODEL.entities.items() if one.table.name == table)
+    is_personal = {column.name: isinstance(column.info["tag"], Personal) for column in of.table.columns}
+    wanted = {name for column, name in of.shown_by.items() if column in columns and is_personal[column]}
+    added = after["change"].keys() - before["change"].keys()
+    rows = [after["change"][key] for key in added]
+    noted = sorted(row["field"] for row in rows if (row["entity"], row["entity_id"]) == (entity, new["id"]))
+    # An order that deliveries take on may take two steps at once.
+    twice = ["status"] if table == "orders" and noted.count("status") == 2 else []
+    assert noted == sorted([*(wanted - {"lastActiveAt"}), *twice]), (table, noted, wanted)
 
 
 def _check_provenance(row: Row, after: Rows, move: Move, world: World) -> None:
@@ -319,6 +339,7 @@ def _as_stored(value: Any, kept: Any) -> Any:
 def check_register(rows: Rows) -> None:
     """Raises where the register as a whole is not what it must be."""
     for order in rows["orders"].values():
+        _check_shipped(order, rows)
         lines = [line for line in rows["order_line"].values() if line["order_id"] == order["id"]]
         assert lines
         assert order["total"] == sum((line["quantity"] * line["unit_price"] for line in lines), Decimal(0))
@@ -327,12 +348,23 @@ def check_register(rows: Rows) -> None:
         _check_delivery(delivery, rows)
 
 
+def _check_shipped(order: Row, rows: Rows) -> None:
+    """What a carrier has taken over is of an order that was sent, and never of one called off."""
+    deliveries = [one for one in rows["delivery"].values() if one["order_id"] == order["id"]]
+    if any(one["handed_over_at"] is not None for one in deliveries):
+        assert order["status"] in ("SHIPPED", "DELIVERED", "COMPLETED"), order["status"]
+
+
 def _check_returns(order: Row, lines: list[Row], rows: Rows) -> None:
     returns = [one for one in rows["returns"].values() if one["order_id"] == order["id"]]
     valid = {one["id"]: one for one in returns if one["status"] != "REJECTED"}
     refunds = [one["refund_amount"] for one in valid.values() if one["refund_amount"] is not None]
     assert sum(refunds, Decimal(0)) <= order["total"], "more is refunded than was paid"
     assert not refunds or order["payment_status"] in ("PAID", "REFUNDED")
+    if order["payment_status"] == "REFUNDED":
+        paid = [one["refund_amount"] for one in valid.values() if one["refunded_at"] is not None]
+        whole = order["total"] if order["status"] == "CANCELLED" else Decimal(0)
+        assert sum(paid, whole) == order["total"], "it counts as refunded and is not, or is twice"
     for one in returns:
         is_refunded = one["status"] in ("REFUNDED", "CLOSED")
         assert is_refunded == (one["refunded_at"] is not None), one["status"]

@@ -121,6 +121,7 @@ def test_registration_notes_each_field_given_with_its_source_and_no_value(writab
         "streetAddress",
         "postalCode",
         "postalTown",
+        "countryCode",
         "email",
         "marketingConsent",
     }

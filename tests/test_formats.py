@@ -312,6 +312,15 @@ def test_a_text_that_is_too_long_is_refused(typed: str) -> None:
         *("2026-06-15", "2026-06-15T12:30:00Z", "15.6.2026", "06.12.2026", "06.12.2026 12:30", "01/02/2026"),
         *("JJFI65432100012345678", "00370712345678901234", "MX123456789FI", "1Z999AA10123456784"),
         *("6438123456789",),
+        *(
+            "A12 klo 12:30",
+            "ovi_12_kerros_3",
+            "FI12345678901234",
+            "0401b",
+            "klo 8-16.30",
+            "040,5 kg",
+            "B2-0400",
+        ),
         *("D-2026-165003-1", "R-2026-165003", "parcel 123456789", "code 1234", "door 0401", "1/3, 12.5 kg"),
         *("60.1699, 24.9384", "left @ dock 4.30", "@ the gate", "parcel @ gate. ok then", "+15 min"),
         *("-20 °C",),
@@ -325,6 +334,9 @@ def test_a_remark_may_hold_codes_dates_and_times(typed: str) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
+        *("a0401234567", "0401234567b", "040_123_4567", "0401234567-12:00", "1000-1800401234567"),
+        *("ovi0401234567avattu", "0401234567_12", "040:123:4567", "040*123*4567", "12:00-0401234567"),
+        *("\ufdfa" * 10 + " 0401234567",),
         *("+358401234567", "040-123 4567", "puh. 0401234567", "puh0401234567", "Puh+358401234567"),
         *("0401234567!",),
         *("+358 (0)40 1234567", "00358401234567", "358401234567", "040.123.4567", "040/1234567"),
@@ -349,7 +361,8 @@ def test_a_remark_with_a_telephone_number_is_refused(typed: str) -> None:
     [
         *("matti@example.com", "write to Matti.M@EXAMPLE.com!", "<a@example.fi>", "mailto:a@b.fi", "a@b"),
         *("a @ b.fi", "a @b.fi", "a@ b.fi", "a\xa0@\xa0b.fi", "a @ b .fi", "a(at)b.fi", "a (at) b.fi"),
-        *("a[AT]b.fi",),
+        *("a[AT]b.fi", "matti<at>example.fi", "matti@ example . fi", "matti@ example. fi", "a @ b . fi"),
+        *("\ufdfa" * 10 + " a@b.fi",),
         *("matti(ät)example.fi", "ä@ö.fi", "a\uff20b.fi", "a\u200b@b.fi", "a_@b.fi", "x @ sub.example.com"),
     ],
 )
@@ -370,6 +383,12 @@ def test_a_remark_may_hold_any_day_and_any_postal_code() -> None:
     typed = {form.format(day) for form in written for day in days}
     typed |= {f"Postal {code:05} town" for code in range(0, 100_000, 90)}
     assert {one for one in typed if outcome("remark", one) != one} == set()
+
+
+@pytest.mark.parametrize("hidden", ["0401234567", "a@b.fi", "nothing"])
+def test_a_remark_that_unfolds_to_more_than_is_looked_at_is_refused(hidden: str) -> None:
+    with pytest.raises(Malformed, match=r"\Aholds too many letters that stand for several\Z"):
+        formats.remark("\ufdfa" * 45 + " " + hidden)
 
 
 @pytest.mark.parametrize("typed", ["", "a\nb", "a" * 201])

@@ -274,6 +274,38 @@ def test_idempotency_keys_are_deleted_after_their_24_hours(writable: World) -> N
 
     add(25, 2500)  # more than two batches
     add(23, 3)
-    on_database(writable, lambda database: tidy(database, writable.now))
+    settings = writable.gateway.settings
+    on_database(writable, lambda database: tidy(settings, database, writable.now))
     assert kept(writable, "idempotency", principal="test-2500") == []
     assert len(kept(writable, "idempotency", principal="test-3")) == 3
+
+
+def test_mail_is_deleted_once_the_token_in_it_has_expired_whether_it_waits_or_failed(writable: World) -> None:
+    settings = writable.gateway.settings
+
+    def add(kind: str, age: timedelta, count: int) -> None:
+        writable.execute(
+            "INSERT INTO mail (id, kind, recipient, subject, body, created_at, next_attempt_at, failed_at)"
+            " SELECT gen_random_uuid(), $1, 'a@example.com', 's', 'b', $2::timestamptz, $2::timestamptz,"
+            " CASE WHEN place % 2 = 0 THEN $2::timestamptz END FROM generate_series(1, $3::int) AS place",
+            *(kind, writable.now - age, count),
+        )
+
+    days = timedelta(days=settings.order_token_days)
+    add("expired", days, 2500)  # more than two batches
+    add("holds", days - timedelta(seconds=1), 3)
+    on_database(writable, lambda database: tidy(settings, database, writable.now))
+    assert kept(writable, "mail", kind="expired") == []
+    assert len(kept(writable, "mail", kind="holds")) == 3
+
+
+def test_a_message_to_an_address_that_is_none_is_given_up_at_once(writable: World) -> None:
+    writable.execute("DELETE FROM mail")
+    writable.execute(
+        "INSERT INTO mail (id, kind, recipient, subject, body, created_at, next_attempt_at)"
+        " VALUES (gen_random_uuid(), 'k', 'no mailbox', 's', 'b', $1, $1)",
+        writable.now,
+    )
+    send(writable, "smtp://127.0.0.1:1")
+    (row,) = kept(writable, "mail")
+    assert (row["failed_at"], row["attempts"]) == (writable.now, 1)

@@ -9,6 +9,8 @@ import pytest
 
 from schema.lifecycles import DELIVERY, ORDER, PAYMENT
 from schema.scalars import global_id
+from tests import shipments
+from tests.shipments import send
 from tests.world import World
 from tests.writing import CANCEL, NOTE, UPDATE, another_gateway, at_once, kept, key_of, mistakes, placed
 
@@ -76,7 +78,7 @@ def test_a_payment_takes_the_steps_of_its_life_and_no_other(
 ) -> None:
     put(writable, order, "PICKING", present)
     found = change(writable, "finance", UPDATE, {"id": order["id"], "paymentStatus": wanted}, "payment")
-    legal = wanted in PAYMENT[present]
+    legal = wanted in PAYMENT[present] and wanted != "REFUNDED"  # which waits for the refunds
     after = row(writable, order)
     assert found == ([] if legal else ["INVALID_TRANSITION"])
     assert (after["payment_status"], after["status"]) == (wanted if legal else present, "PICKING")
@@ -111,6 +113,22 @@ def test_an_order_is_called_off_with_its_delivery_unless_a_carrier_has_it(
     assert (row(writable, order)["status"], delivery["status"]) == (
         ("CANCELLED", "CANCELLED") if legal else ("PICKING", present)
     )
+
+
+@pytest.mark.parametrize("by", ["event", "moment"])
+def test_an_order_whose_parcel_a_carrier_has_had_is_not_called_off_whatever_its_status(
+    writable: World, by: str
+) -> None:
+    sent = send(writable, "READY", order={"status": "PICKING"})
+    if by == "moment":
+        writable.execute("UPDATE delivery SET handed_over_at = now() WHERE id = $1", sent.delivery)
+    else:  # what no step leads to stands in the history, and moves nothing
+        told = {"deliveryId": sent.delivery_id, "status": "RETURNED", "occurredAt": writable.now.isoformat()}
+        events = {"events": [{**told, "idempotencyKey": str(uuid.uuid4())}]}
+        shipments.change(writable, "carrier", "reportDeliveryEvent", events, "results { outcome }")
+    (before,) = kept(writable, "delivery", id=sent.delivery)
+    assert change(writable, "customer", CANCEL, {"id": sent.order_id}) == ["INVALID_TRANSITION"]
+    assert kept(writable, "delivery", id=sent.delivery) == [before]
 
 
 def test_an_order_is_called_off_once_however_many_ask_at_once(writable: World) -> None:

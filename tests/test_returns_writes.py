@@ -81,17 +81,33 @@ def test_what_a_return_was_given_is_noted_without_its_values(writable: World) ->
 
 
 @pytest.mark.parametrize(
-    ("status", "wanted"),
+    ("status", "has_left"),
     [
-        *((status, [("INVALID_TRANSITION", "Order.status")]) for status in ("PLACED", "PAID", "PICKING")),
-        *((status, []) for status in ("SHIPPED", "DELIVERED", "COMPLETED")),
-        ("CANCELLED", [("INVALID_TRANSITION", "Order.status")]),
+        *((status, False) for status in ("PLACED", "PAID", "PICKING", "CANCELLED")),
+        *((status, True) for status in ("SHIPPED", "DELIVERED", "COMPLETED")),
     ],
 )
-def test_only_what_has_left_the_store_comes_back(writable: World, status: str, wanted: Any) -> None:
-    sent = send(writable, "DELIVERED", order={"status": status})
+def test_only_what_has_left_the_store_comes_back(writable: World, status: str, has_left: bool) -> None:
+    sent = send(writable, "READY", order={"status": status})
+    wanted = [] if has_left else [("INVALID_TRANSITION", "Order.status")]
     assert codes(request(writable, sent)) == wanted
-    assert len(rows(writable, "returns", "order_id", sent.order)) == (not wanted)
+    assert len(rows(writable, "returns", "order_id", sent.order)) == has_left
+
+
+@pytest.mark.parametrize(
+    ("status", "present", "comes_back"),
+    [
+        ("PAID", "DELIVERED", True),
+        ("PICKING", "EXCEPTION", True),
+        ("PLACED", "LOST", True),
+        ("CANCELLED", "DELIVERED", False),
+    ],
+)
+def test_what_a_carrier_has_taken_over_comes_back_whatever_its_order_says_but_called_off(
+    writable: World, status: str, present: str, comes_back: bool
+) -> None:
+    sent = send(writable, present, order={"status": status})
+    assert (codes(request(writable, sent)) == []) is comes_back
 
 
 def test_never_more_comes_back_than_was_bought(writable: World) -> None:

@@ -311,7 +311,7 @@ def test_expired_sessions_their_tokens_and_links_are_deleted(writable: World) ->
     tables = ("session", "refresh_token", "one_time_link")
 
     def tidied(database: Database) -> Any:
-        return tidy(database, writable.now)
+        return tidy(writable.gateway.settings, database, writable.now)
 
     with writable.at(writable.now + 30 * DAY - MINUTE):
         on_database(writable, tidied)

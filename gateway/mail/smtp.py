@@ -44,6 +44,9 @@ class Smtp:
         try:
             async with asyncio.timeout(LONGEST_SECONDS):
                 await self._send(waiting)
+        except formats.Malformed:
+            log.warning("mail: the recipient has no mailbox")
+            return Answer.REFUSED
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             codes = _codes(error)
             log.warning("mail: %s %s attempt %d", type(error).__name__, codes, waiting.attempts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,11 +20,13 @@ from schema.writing import UserErrorCode
 
 from ..statements.bound import compiled
 from .checks import PROFILE, RECIPIENT, Rule, checked, text
-from .customers import COUNTRY, without_nulls
+from .customers import without_nulls
 from .mistakes import Mistakes, not_found
+from .places import COUNTRY
 from .rows import Sql
 from .work import Work
 
+CONTACT = ("recipientPhone", "recipientEmail")
 PLACE = ("streetAddress", "postalCode", "postalTown", "countryCode")
 ADDRESS = {name: RECIPIENT[name] for name in PLACE}
 BILLED = {"billingName": text("billing_name", 200, required=True)}
@@ -94,7 +97,7 @@ def billing(work: Work, buyer: Buyer, mistakes: Mistakes) -> dict[str, object]:
     address = given.get("billingAddress")
     of_address, seen = Mistakes(), defaults if address is None else without_nulls(address)
     wrong = buyer.wrong if address is None else frozenset[str]()
-    place = {field: seen[field] for field in PLACE if field in seen}
+    place = {"countryCode": buyer.country} | {field: seen[field] for field in PLACE if field in seen}
     checked_place = _complete(place, ADDRESS, buyer.country, wrong, of_address, "Order", "billingAddress")
     mistakes.found += [replace(one, coordinate="Order.billingAddress") for one in of_address.found]
     return found | {f"billing_{column}": value for column, value in checked_place.items()}
@@ -103,14 +106,27 @@ def billing(work: Work, buyer: Buyer, mistakes: Mistakes) -> dict[str, object]:
 def recipient(work: Work, buyer: Buyer, mistakes: Mistakes) -> dict[str, object]:
     """Who receives the goods and where, by column; what is left out is the buyer's.
 
-    A null takes away what an order can do without: the recipient's phone and e-mail.
+    A place counts as a whole, and so does a person: of a place that is given nothing is the buyer's, and a
+    recipient of another name has their own phone and e-mail or none. A null takes away what an order can do
+    without: the recipient's phone and e-mail.
     """
     given: Mapping[str, object] = work.input["delivery"]
     required = {name for name, rule in RECIPIENT.items() if rule.required}
     seen = {name: value for name, value in given.items() if value is not None or name not in required}
-    return _complete(
-        buyer.defaults() | seen, RECIPIENT, buyer.country, buyer.wrong, mistakes, "Delivery", "delivery"
-    )
+    defaults, wrong = {"countryCode": buyer.country} | buyer.defaults(), buyer.wrong
+    if any(name in seen for name in PLACE):
+        # Left out, the country is the store's; a buyer who lives elsewhere may mean theirs, and is asked.
+        country = {"countryCode": COUNTRY} if buyer.country == COUNTRY else {}
+        defaults = {name: value for name, value in defaults.items() if name not in PLACE} | country
+        wrong -= {RECIPIENT[name].column for name in PLACE}
+    if "recipientName" in seen and _name(seen["recipientName"]) != _name(defaults.get("recipientName")):
+        defaults = {name: value for name, value in defaults.items() if name not in CONTACT}
+    return _complete(defaults | seen, RECIPIENT, buyer.country, wrong, mistakes, "Delivery", "delivery")
+
+
+def _name(name: object) -> str:
+    """Letter case and white space tell no names apart."""
+    return " ".join(unicodedata.normalize("NFC", str(name)).casefold().split())
 
 
 def _complete(
@@ -123,11 +139,10 @@ def _complete(
     path: str,
 ) -> dict[str, object]:
     """The fields checked, every required one among them, or a mistake where there is none already."""
-    given = {"countryCode": country} | dict(given)
     found = checked(given, rules, entity, country, mistakes, path)
     for name in (name for name, rule in rules.items() if rule.required and name not in given):
         sources = {"first_name", "surname"} if name == "recipientName" else {rules[name].column}
-        if wrong & sources or (name == "postalCode" and _has_no_codes(str(given["countryCode"]))):
+        if wrong & sources or (name == "postalCode" and _has_no_codes(str(given.get("countryCode")))):
             continue
         mistakes.add(UserErrorCode.REQUIRED, f"{entity}.{name}", "a value is needed", path, name)
     return found

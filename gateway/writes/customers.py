@@ -24,11 +24,11 @@ from .checks import PROFILE, checked, text
 from .mistakes import Mistakes
 from .once import Known, New, once
 from .passwords import digested, hashed
+from .places import COUNTRY, changed_place
 from .rows import Sql
 from .sessions import access_token, add_session, throttled
 from .work import Outcome, Work
 
-COUNTRY = "FI"
 EVIDENCE = text("evidence", 1000, lines=True)
 
 
@@ -101,7 +101,7 @@ async def add_customer(
     # Marketing is opt-in: what is not said is refused (GDPR Article 4(11), recital 32).
     state = ConsentState.GIVEN if given.get("marketingConsent") is True else ConsentState.REFUSED
     await add_consent(work, key, state, source, actor)
-    fields = [name for name in PROFILE if given.get(name) is not None]
+    fields = [name for name, rule in PROFILE.items() if profile.get(rule.column) is not None]
     await work.note("Customer", key, key, [*fields, "marketingConsent"], source, actor)
 
 
@@ -135,24 +135,12 @@ async def add_consent(
 async def update_customer(work: Work) -> Outcome:
     """Changes a profile; a customer's own change counts as activity."""
     key = work.key("id", "Customer")
-    mistakes = Mistakes()
-    country = work.input.get("countryCode") or await _country(work, key)
-    values = checked(work.input, PROFILE, "Customer", str(country), mistakes)
-    mistakes.check()
+    values = await changed_place(work, "Customer", key, PROFILE, "phone")
     if "email" in values and work.principal.role == "customer" and work.principal.scope is Scope.ACCOUNT:
         await work.change("Customer", key, values | work.activity())
         await address_changed(work, key, str(values["email"]))
         return Outcome({"customer": key})
     return await work.change_alone("Customer", key, values | work.activity())
-
-
-async def _country(work: Work, key: uuid.UUID) -> str:
-    """The country by which a postal code or a telephone number is read, where none is given."""
-    national = not str(work.input.get("phone") or "+").lstrip().startswith("+")
-    if not national and work.input.get("postalCode") is None:
-        return COUNTRY
-    row = await work.find("Customer", key, ("country_code",), tuple(work.write.guards))
-    return row["country_code"] or COUNTRY
 
 
 async def set_marketing_consent(work: Work) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,8 +12,6 @@ from sqlalchemy import ColumnElement, Text, Uuid, bindparam, func, literal_colum
 from schema import lifecycles
 from schema.model import text_of
 from schema.states import DeliveryStatus as D
-from schema.states import OrderStatus as O
-from schema.states import PaymentMethod
 from schema.tags import Personal
 from schema.writing import UserErrorCode
 
@@ -22,8 +20,9 @@ from ..statements.bound import compiled
 from .checks import RECIPIENT, checked, text
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
+from .places import changed_place
 from .rows import Sql
-from .shipping import follow_deliveries, lock_orders
+from .shipping import follow_deliveries, lock_orders, may_be_sent
 from .work import Outcome, Work
 
 DELIVERY = {
@@ -33,10 +32,8 @@ DELIVERY = {
 }
 # Least, most, and whether there must be one.
 COUNTS = {"parcelCount": ("parcel_count", 1, 99, True), "weightGrams": ("weight_grams", 1, 1_000_000, False)}
-# Orders of which a delivery may be made; on invoice, goods leave before they are paid.
-SENDABLE = tuple(str(one.value) for one in (O.PAID, O.PICKING, O.SHIPPED, O.DELIVERED))
 NOT_TAKEN_OVER = tuple(str(one.value) for one in (D.PLANNED, D.READY, D.PRE_ADVISED))
-PLANNED, READY, CANCELLED = (str(one.value) for one in (D.PLANNED, D.READY, D.CANCELLED))
+PLANNED, CANCELLED = (str(one.value) for one in (D.PLANNED, D.CANCELLED))
 COPIED = (
     *("recipient_name", "recipient_phone", "recipient_email", "street_address", "postal_code"),
     *("postal_town", "country_code", "instructions", "pickup_point"),
@@ -60,10 +57,7 @@ async def create_delivery(work: Work) -> Outcome:
 async def _create(work: Work, key: uuid.UUID, order: uuid.UUID, values: dict[str, object]) -> None:
     columns = ("number", "customer_id", "status", "payment_method")
     found = await work.find("Order", order, columns, tuple(work.write.guards), path=("orderId",))
-    is_on_invoice = (
-        found["payment_method"] == PaymentMethod.INVOICE.value and found["status"] == O.PLACED.value
-    )
-    if found["status"] not in SENDABLE and not is_on_invoice:
+    if not may_be_sent(found):
         raise _illegal("Order.status", "the order's status does not allow a delivery", "orderId")
     await _check_service(work, values["carrier_id"], str(values["service_code"]), is_new=True)
     past = await work.row(_past(), order=order)
@@ -80,20 +74,19 @@ async def _create(work: Work, key: uuid.UUID, order: uuid.UUID, values: dict[str
     }
     if recipient["service_code"] != values["service_code"]:
         made["pickup_point"] = None  # it is one of another service
-    await work.insert("delivery", made | values)
-    await work.note("Delivery", key, found["customer_id"], _personal(work), work.source)
+    made |= values
+    await work.insert("delivery", made)
+    fields = _personal(work, made, (*values, *COPIED))
+    await work.note("Delivery", key, found["customer_id"], fields, work.source)
 
 
-def _personal(work: Work) -> list[str]:
-    """The personal fields that the input sets."""
-    fields = work.tools.model.entities["Delivery"]
-    columns = {name: work.columns("Delivery", {name: value}) for name, value in work.input.items()}
-    tagged = {
-        name: fields.table.c[next(iter(found))].info["tag"]
-        for name, found in columns.items()
-        if found and work.input[name] is not None
-    }
-    return [name for name, tag in tagged.items() if isinstance(tag, Personal)]
+def _personal(work: Work, made: Mapping[str, object], names: Iterable[str]) -> list[str]:
+    """The personal fields among the columns of a new delivery that have a value."""
+    delivery = work.tools.model.entities["Delivery"]
+    held = [name for name in dict.fromkeys(names) if made[name] is not None]
+    return [
+        delivery.shown_by[name] for name in held if isinstance(delivery.table.c[name].info["tag"], Personal)
+    ]
 
 
 def _checked(work: Work, given: Mapping[str, Any]) -> dict[str, object]:
@@ -135,18 +128,20 @@ async def update_delivery(work: Work) -> Outcome:
     values = _checked(work, given)
     if "carrier" in given:
         values["carrier_id"] = None if given["carrier"] is None else work.key("carrier", "Carrier")
-    orders: list[uuid.UUID] = []
+    order = None
     if "status" in values:
-        orders = [(await work.find("Delivery", key, ("order_id",), locks=False))["order_id"]]
-        await lock_orders(work, orders)
+        of = (await work.find("Delivery", key, ("order_id",), locks=False))["order_id"]
+        (order,) = await lock_orders(work, [of])
     if values.keys() & {"status", "carrier_id", "service_code"}:
         await _check_dispatch(work, key, values)
+    if order is not None and values["status"] != CANCELLED and not may_be_sent(order):
+        raise _illegal("Order.status", "the order's status does not allow a delivery", "status", key)
     moves_from = None
     if "status" in values:
         moves_from = lifecycles.before(lifecycles.DELIVERY, str(values["status"]))
     await work.change("Delivery", key, values, moves_from=moves_from)
-    if values.get("status") == CANCELLED:
-        await follow_deliveries(work, orders)
+    if order is not None and values["status"] == CANCELLED:
+        await follow_deliveries(work, [order["id"]])
     return Outcome({"delivery": key})
 
 
@@ -185,20 +180,9 @@ async def _check_service(work: Work, carrier: Any, service: str, *, is_new: bool
 async def update_delivery_address(work: Work) -> Outcome:
     """Changes where a delivery goes, as long as it has not left."""
     key = work.key("id", "Delivery")
-    mistakes = Mistakes()
-    country = work.input.get("countryCode") or await _country(work, key)
-    values = checked(work.input, RECIPIENT, "Delivery", str(country), mistakes)
-    mistakes.check()
+    values = await changed_place(work, "Delivery", key, RECIPIENT, "recipientPhone")
     await work.change("Delivery", key, values)
     return Outcome({"delivery": key})
-
-
-async def _country(work: Work, key: uuid.UUID) -> str:
-    """The country by which a postal code or a telephone number is read, where none is given."""
-    if not work.input.keys() & {"postalCode", "recipientPhone"}:
-        return ""
-    row = await work.find("Delivery", key, ("country_code",), tuple(work.write.guards))
-    return row["country_code"] or "FI"
 
 
 def _illegal(coordinate: str, message: str, name: str, key: uuid.UUID | None = None) -> Rejected:

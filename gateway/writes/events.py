@@ -35,7 +35,10 @@ from .work import Outcome, Work
 MOST = 100
 AHEAD = timedelta(minutes=5)  # how far a carrier's clock may go before ours
 BEFORE = timedelta(days=1)  # how long before a delivery was made something of it can have come about
-EVENT = {"place": text("place", 100), "note": Rule("note", lambda value, _: formats.remark(value))}
+EVENT = {
+    "place": Rule("place", lambda value, _: formats.remark(value, 100)),
+    "note": Rule("note", lambda value, _: formats.remark(value)),
+}
 SIGNATURE = {"signedBy": text("signed_by", 200)}
 EVENTS, SIGNED_BY = "Delivery.events", "Delivery.signedBy"
 # The coordinates that the fields of a report set.

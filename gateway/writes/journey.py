@@ -54,7 +54,7 @@ class Journey:
         """The journey with one more report, moved where its life allows that.
 
         A report older than the newest one moves nothing by itself. Where the newest one could not follow the
-        status, it may be the step between: a parcel in transit that nobody had reported as picked up.
+        status, it may be the step between: a parcel that is back and that nobody had reported as coming back.
         """
         if self.newest is None or step.at >= self.newest.at:
             known, way = replace(self, newest=step), [step]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, literal_column, select, update
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, exists, func, literal_column, select
 from sqlmodel import SQLModel
 from uuid6 import uuid7
 
@@ -23,8 +23,10 @@ from ..statements.bound import compiled
 from .checkout import Buyer, billing, buyer_of, message, recipient, service
 from .checks import RECIPIENT, checked, text
 from .customers import add_customer
+from .derived import derived_step, noted
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
+from .payments import paid_back
 from .prices import Line, add_lines, priced, total_of
 from .rows import Sql
 from .work import Outcome, Work
@@ -126,9 +128,9 @@ async def cancel_order(work: Work) -> Outcome:
         "Order", key, {"status": CANCELLED}, coordinates=(), moves_from=before(ORDER, CANCELLED)
     )
     rows = await work.rows(_deliveries(), key=key)
-    if any(row["status"] not in (*CALLED_OFF, CANCELLED) for row in rows):
+    if any(row["is_taken_over"] or row["status"] not in (*CALLED_OFF, CANCELLED) for row in rows):
         raise _illegal(key, "a carrier has a delivery of the order already", "status")
-    await work.rows(_call_off(), key=key, states=list(CALLED_OFF))
+    await work.rows(_call_off(), key=key, states=list(CALLED_OFF), **noted(work, len(rows)))
     return Outcome({"order": key})
 
 
@@ -141,6 +143,8 @@ async def update_order(work: Work) -> Outcome:
     values: dict[str, object] = {}
     if "paymentStatus" in given:
         values["payment_status"] = _step(key, PAYMENT, row["payment_status"], given, "paymentStatus")
+        if values["payment_status"] == PaymentStatus.REFUNDED.value and row["status"] != CANCELLED:
+            await _check_is_paid_back(work, key)
         if values["payment_status"] == PaymentStatus.PAID.value and row["status"] == OrderStatus.PLACED.value:
             values["status"] = str(OrderStatus.PAID.value)
     if "status" in given:
@@ -149,6 +153,17 @@ async def update_order(work: Work) -> Outcome:
         values["status"] = _step(key, ORDER, row["status"], given, "status")
     await work.change("Order", key, values)
     return Outcome({"order": key})
+
+
+async def _check_is_paid_back(work: Work, key: uuid.UUID) -> None:
+    """Raises where less than the order's total was paid back; one that is called off is paid back whole.
+
+    INVARIANT: the order is locked, as it is where a refund is set, so that what was paid back stands.
+    """
+    row = await work.row(paid_back(), order=key)
+    if row["paid_back"] < row["total"]:
+        message = "the refunds of the order's returns have not reached its total"
+        raise _illegal(key, message, "paymentStatus", "paymentStatus")
 
 
 def _given_steps(work: Work) -> dict[str, str]:
@@ -198,18 +213,25 @@ def _owner() -> Sql:
 
 @lru_cache(maxsize=1)
 def _deliveries() -> Sql:
-    """The deliveries of an order that is locked, locked themselves."""
-    delivery = SQLModel.metadata.tables["delivery"]
-    query = select(delivery.c.status).where(delivery.c.order_id == bindparam("key", type_=Uuid()))
-    return Sql(*compiled(query.order_by(delivery.c.id).with_for_update(key_share=True)))
+    """The deliveries of an order that is locked, locked themselves, and whether a carrier has had them.
+
+    A report that moved nothing still says that one has.
+    """
+    delivery, event = (SQLModel.metadata.tables[name] for name in ("delivery", "delivery_event"))
+    reported = exists(select(literal_column("1")).where(event.c.delivery_id == delivery.c.id))
+    is_taken_over = delivery.c.handed_over_at.is_not(None) | reported
+    query = select(delivery.c.status, is_taken_over.label("is_taken_over"))
+    query = query.where(delivery.c.order_id == bindparam("key", type_=Uuid())).order_by(delivery.c.id)
+    return Sql(*compiled(query.with_for_update(of=delivery, key_share=True)))
 
 
 @lru_cache(maxsize=1)
 def _call_off() -> Sql:
     delivery = SQLModel.metadata.tables["delivery"]
-    query = update(delivery).where(
+    return derived_step(
+        "Delivery",
+        "delivery",
+        CANCELLED,
         delivery.c.order_id == bindparam("key", type_=Uuid()),
         delivery.c.status == func.any(bindparam("states", type_=ARRAY(Text()))),
     )
-    raised = delivery.c.version + literal_column("1")
-    return Sql(*compiled(query.values(status=literal_column(f"'{CANCELLED}'"), version=raised)))

@@ -14,7 +14,6 @@ from sqlalchemy import Uuid, bindparam, false, func, literal_column, select
 from uuid6 import uuid7
 
 from schema import formats, lifecycles
-from schema.columns import MONEY
 from schema.model import text_of
 from schema.states import DELIVERY_FINAL, OrderStatus, PaymentStatus, ReturnKind, ReturnStatus
 from schema.writing import UserErrorCode
@@ -24,6 +23,7 @@ from ..statements.bound import compiled
 from .checks import Rule, checked, text
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
+from .payments import refunds
 from .rows import Sql
 from .shipping import lock_orders
 from .work import Outcome, Work
@@ -35,8 +35,9 @@ RETURN = {
     "inspectionNote": text("inspection_note", 1000, lines=True),
     "refundIban": Rule("refund_iban", lambda value, _: formats.iban(value)),
 }
-# Orders whose goods have left the store.
+# Orders whose goods have left the store, whatever their deliveries say.
 SENT = tuple(str(one.value) for one in (OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.COMPLETED))
+CANCELLED = str(OrderStatus.CANCELLED.value)
 PAID = tuple(str(one.value) for one in (PaymentStatus.PAID, PaymentStatus.REFUNDED))
 INSPECTED, REFUNDED, REJECTED, REQUESTED = (
     str(one.value)
@@ -81,7 +82,7 @@ async def _create(
 ) -> None:
     columns = ("customer_id", "status", "currency")
     found = await work.find("Order", order, columns, tuple(work.write.guards), path=("orderId",))
-    if found["status"] not in SENT:
+    if not await _has_left(work, order, found["status"]):
         message = "the goods have not left the store"
         raise Rejected(Mistake(UserErrorCode.INVALID_TRANSITION, "Order.status", message, ("orderId",)))
     kind = str(text_of(work.input["kind"]))
@@ -108,6 +109,13 @@ async def _create(
     names = ("kind", "lines", "reasonCode", "reasonText", "refundIban")
     fields = [name for name in names if work.input.get(name) is not None]
     await work.note("Return", key, owner, fields, work.source)
+
+
+async def _has_left(work: Work, order: uuid.UUID, status: str) -> bool:
+    """Whether goods of the order have left the store: it says so, or a carrier has taken over a delivery."""
+    if status in SENT:
+        return True
+    return status != CANCELLED and (await work.row(_taken_over(), order=order)) is not None
 
 
 async def _check_withdrawal(work: Work, order: uuid.UUID) -> None:
@@ -205,7 +213,7 @@ async def _check_refund(work: Work, key: uuid.UUID, values: Mapping[str, Any]) -
     await work.check_version("Return", key)
     moment = values.get("refunded_at")
     amount = values.get("refund_amount", row["refund_amount"])
-    refunds = await work.row(_refunds(), order=order, key=key)
+    paid = await work.row(refunds(), order=order, key=key)
     wrong = None
     if row["status"] not in ((INSPECTED,) if moment else UNPAID):
         message, name = "the present status does not allow this", "refundedAt" if moment else "refundAmount"
@@ -214,9 +222,12 @@ async def _check_refund(work: Work, key: uuid.UUID, values: Mapping[str, Any]) -
         wrong = UserErrorCode.REQUIRED, "refundAmount", "a refund has an amount"
     elif moment and moment < row["requested_at"]:
         wrong = UserErrorCode.OUT_OF_RANGE, "refundedAt", "the moment lies before the return"
-    elif amount is not None and refunds["payment_status"] not in PAID:
+    elif amount is not None and paid["payment_status"] not in PAID:
         wrong = UserErrorCode.INVALID_TRANSITION, "refundAmount", "the order has not been paid"
-    elif amount is not None and amount + refunds["others"] > refunds["total"]:
+    elif amount is not None and paid["status"] == CANCELLED:
+        message = "the order was called off, and is paid back as a whole"
+        wrong = UserErrorCode.INVALID_TRANSITION, "refundAmount", message
+    elif amount is not None and amount + paid["others"] > paid["total"]:
         wrong = UserErrorCode.OUT_OF_RANGE, "refundAmount", "the refunds are more than the order's total"
     if wrong is not None:
         code, name, message = wrong
@@ -228,6 +239,14 @@ async def _check_refund(work: Work, key: uuid.UUID, values: Mapping[str, Any]) -
 
 def _this_order() -> Any:
     return bindparam("order", type_=Uuid())
+
+
+@lru_cache(maxsize=1)
+def _taken_over() -> Sql:
+    """A row where a carrier has taken a delivery of the order over."""
+    delivery = row_of("delivery", 1)
+    query = select(delivery.c.id).where(delivery.c.order_id == _this_order())
+    return Sql(*compiled(query.where(delivery.c.handed_over_at.is_not(None)).limit(literal_column("1"))))
 
 
 @lru_cache(maxsize=1)
@@ -255,21 +274,6 @@ def _sold() -> Sql:
     )
     query = select(line.c.id, line.c.quantity, returned.label("returned"))
     return Sql(*compiled(query.where(line.c.order_id == _this_order())))
-
-
-@lru_cache(maxsize=1)
-def _refunds() -> Sql:
-    """The order's total and payment, and what its returns but `key` are to be paid back."""
-    order, other = row_of("orders", 1), row_of("returns", 1)
-    others = (
-        select(func.coalesce(func.sum(other.c.refund_amount), literal_column("0", MONEY)))
-        .where(other.c.order_id == order.c.id, other.c.id != bindparam("key", type_=Uuid()))
-        .where(other.c.status.not_in(_texts(REJECTED)))
-        .correlate(order)
-        .scalar_subquery()
-    )
-    query = select(order.c.total, order.c.payment_status, others.label("others"))
-    return Sql(*compiled(query.where(order.c.id == _this_order())))
 
 
 def _texts(*states: str) -> list[Any]:

@@ -31,6 +31,8 @@ from .gate import Write
 from .mistakes import Mistake, Rejected, RowRefused, not_found
 from .rows import Sql, Target, change_and_show, change_row, find_row, insert_row, next_number, note_fields
 
+# Fields that change with every other one, or with each visit: that they did says nothing.
+UNNOTED = ("lastActiveAt", "version")
 SOURCES = {
     "customer": ChangeSource.CUSTOMER,
     "support": ChangeSource.STAFF_ON_BEHALF,
@@ -216,7 +218,8 @@ class Work:
         source: ChangeSource | None,
         shown: Plan | None,
     ) -> tuple[Sql, dict[str, object]]:
-        """The statement of a change, and what it binds."""
+        """The statement of a change, and what it binds; raises REQUIRED where the input sets nothing."""
+        self._check_is_something()
         if_version = self.input.get("ifVersion")
         names = tuple((name, self._noted_field(entity, name)) for name in values)
         noted = sum(field is not None for _, field in names)
@@ -237,6 +240,13 @@ class Work:
         """The statement that changes a row and shows it, kept with the plan it shows."""
         found: Sql | None = self.fused.get(structure)
         return found or self.fused.put(structure, change_and_show(*structure, shown))
+
+    def _check_is_something(self) -> None:
+        """Raises where an input that may set fields of a row sets none: no version is raised for it."""
+        of = self.write.root.mutation.input
+        may_set = any(one.coordinate is not None for one in of.fields.values())
+        if "ifVersion" in of.fields and may_set and not self.write.guards:
+            raise Rejected(Mistake(UserErrorCode.REQUIRED, of.name, "nothing is given to change", ()))
 
     async def _explain(
         self,
@@ -332,10 +342,9 @@ class Work:
         return {columns[name]: text_of(value) for name, value in given.items() if name in columns}
 
     def _noted_field(self, entity: str, column: str) -> str | None:
-        """The field of a column that the input sets; None where the gateway sets it."""
-        columns = self.tools.model.entities[entity].columns
-        found = next((name for name, of in columns.items() if of == column), None)
-        return found if f"{entity}.{found}" in self.write.guards else None
+        """The field that shows a column, set by the input or derived; None where it is not noted."""
+        found = self.tools.model.entities[entity].shown_by.get(column)
+        return None if found in UNNOTED else found
 
     def _values(self, sql: Sql, values: Mapping[str, object]) -> list[object]:
         return [values[name] if name in values else self.bound[name] for name in sql.names]
