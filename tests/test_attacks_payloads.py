@@ -44,7 +44,8 @@ def test_a_payload_is_masked_and_withheld_like_a_read(writable: World) -> None:
     order = next(row for row in writable.rows()["orders"] if row["billing_name"])
     key = global_id("Customer", order["customer_id"])
     fields = "customer { orders { nodes { id billingName returns { nodes { refundIban } } } } }"
-    document = f"mutation($id: ID!) {{ updateCustomer(input: {{id: $id}}) {{ {fields} }} }}"
+    given = 'id: $id, surname: "Esimerkki"'
+    document = f"mutation($id: ID!) {{ updateCustomer(input: {{{given}}}) {{ {fields} }} }}"
     _, changed = writable.ask("support", document, {"id": key}, SERVICE)
     read = f"query($id: ID!) {{ {fields.replace('customer', 'customer(id: $id)', 1)} }}"
     _, plain = writable.ask("support", read, {"id": key}, SERVICE)

@@ -30,7 +30,9 @@ OPENING = {
 def register_of(world: World, name: str, purpose: str | None = None) -> Register:
     """The rows as the asker may see them, by the matrix."""
     who = world.askers[name]
-    asker = Asker(who.role, who.customer_id, who.order_id, who.carrier_id, purpose, who.employee_id)
+    asker = Asker(
+        who.role, who.customer_id, who.order_id, who.carrier_id, purpose, who.employee_id, who.token_id
+    )
     return Register(world.rows(), asker, world.now)
 
 

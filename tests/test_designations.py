@@ -167,10 +167,10 @@ def test_postgresql_too_refuses_a_designation_of_oneself(writable: World, person
         ({"validTo": time(NOW)}, ("OUT_OF_RANGE", "Designation.validTo")),
         ({"validTo": time(NOW - DAY)}, ("OUT_OF_RANGE", "Designation.validTo")),
         ({"validTo": "2027-06-15T12:00:01Z"}, ("OUT_OF_RANGE", "Designation.validTo")),
-        ({"validTo": "9999-12-31T23:59:59Z"}, ("OUT_OF_RANGE", "Designation.validTo")),
+        ({"validTo": "2999-12-31T23:59:59Z"}, ("OUT_OF_RANGE", "Designation.validTo")),
         ({"validFrom": time(NOW - timedelta(minutes=6))}, ("OUT_OF_RANGE", "Designation.validFrom")),
         ({"validFrom": time(NOW + 30 * DAY + SECOND)}, ("OUT_OF_RANGE", "Designation.validFrom")),
-        ({"validFrom": "9999-12-31T23:59:59Z"}, ("OUT_OF_RANGE", "Designation.validFrom")),
+        ({"validFrom": "2999-12-31T23:59:59Z"}, ("OUT_OF_RANGE", "Designation.validFrom")),
     ],
 )
 def test_what_is_wrong_with_a_designation_is_said_and_nothing_is_made(
