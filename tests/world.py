@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,10 @@ NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 CUSTOMERS = 60
 # Many tests share a worker, and every one of them a client address.
 UNTHROTTLED = {"throttle_account_limit": 100_000, "throttle_client_limit": 100_000}
+
+
+# The worlds of this process, so that rows read before another module changed them can be forgotten.
+MADE: list[weakref.ref[World]] = []
 
 
 @dataclass
@@ -222,6 +227,7 @@ def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
     gateway = create_gateway(settings, clock)
     with TestClient(app_of(gateway)) as client:
         world = World(url, gateway, client, clock, make_askers(principals), key)
+        MADE.append(weakref.ref(world))
         _record(world)
         world.askers["one-order"] = _one_order(world)
         world.askers |= _with_tokens(world)
