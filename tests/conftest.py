@@ -15,6 +15,9 @@ import pytest
 
 from gateway.demo.embedded import running
 from gateway.migrate import migrate
+from tests.designating import Person, undesignated
+from tests.desk import Desk, desk_of, issuer_of_each_kind
+from tests.issuer import Issuer
 from tests.live import Served, served
 from tests.world import World, make_world
 
@@ -124,3 +127,24 @@ def live(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         url = stack.enter_context(new_database(server_url))
         world = stack.enter_context(make_world(url, tmp_path_factory.mktemp("live")))
         yield stack.enter_context(served(world))
+
+
+@pytest.fixture
+def person(writable: World) -> Iterator[Person]:
+    """An employee without a designation."""
+    with undesignated(writable) as found:
+        yield found
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """An issuer with one key of each kind."""
+    with issuer_of_each_kind() as found:
+        yield found
+
+
+@pytest.fixture
+def desk(world: World, issuer: Issuer) -> Iterator[Desk]:
+    """A gateway that takes the issuer's tokens, and an employee the issuer knows."""
+    with desk_of(world, issuer) as found:
+        yield found

@@ -13,7 +13,8 @@ import pytest
 
 from gateway.principal import utc_now
 from schema.scalars import global_id
-from tests.invariants import Ledger, check_register
+from tests.invariants import Ledger
+from tests.register_invariants import check_register
 from tests.shipments import Sent, change, document, return_of, row, rows, together
 from tests.twins import Twins, made_twins, sent_now
 from tests.writing import GUEST, PLACE, at_once, basket

@@ -16,7 +16,8 @@ import pytest
 from gateway.principal import utc_now
 from schema.scalars import global_id
 from tests.bench.place import Place, made
-from tests.invariants import Ledger, Rows, check_register
+from tests.invariants import Ledger, Rows
+from tests.register_invariants import check_register
 from tests.shipments import change, codes, document
 from tests.twins import CUSTOMERS, Server, Twins, sent_now, started, until, world_of
 from tests.writing import GUEST, PLACE, basket, key_of

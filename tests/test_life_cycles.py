@@ -29,9 +29,10 @@ from schema.scalars import global_id
 from schema.states import OrderStatus, PaymentStatus, ReturnStatus
 from tests.conftest import new_database
 from tests.foretold import foretold_order
-from tests.invariants import Ledger, Move, Row, check_register, key_of
+from tests.invariants import Ledger, Move, Row, key_of
 from tests.lives import Life, keyed, lasting, named
 from tests.naive_rules import RETURN_FINAL
+from tests.register_invariants import check_register
 from tests.world import NOW, World, make_world
 
 EXAMPLES, STEPS = {"default": (30, 25), "thorough": (400, 50)}[

@@ -90,7 +90,9 @@ async def rotate_partner_token(work: Work) -> Outcome:
     mistakes.check()
     row = await work.find("PartnerToken", former, ("first_id",), locks=False)
     first = row["first_id"] or former
-    # One order for all: whoever rotates any of these keys waits here.
+    # One order for all: whoever rotates any of these keys waits here. Who had to wait does not see in the
+    # same statement what was made meanwhile: the keys are read by the next one.
+    await work.rows(lock_rotation(), first=first)
     keys = await work.rows(lock_rotation(), first=first)
     match await once(work, "PartnerToken"):
         case New(key):
