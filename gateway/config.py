@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         le=1.5,
-        description="how long a designation, session or partner token is believed without asking",
+        description="how long a designation, subject, session or partner token is believed without asking",
     )
     oidc_issuer: str | None = Field(
         None, description="`iss` of the access tokens of the employees' identity provider"
@@ -53,9 +53,7 @@ class Settings(BaseSettings):
     customer_oidc_audience: str | None = Field(
         None, description="`aud` of its access tokens for this gateway"
     )
-    customer_oidc_jwks_url: str | None = Field(
-        None, description="where it publishes its keys: `https://…`"
-    )
+    customer_oidc_jwks_url: str | None = Field(None, description="where it publishes its keys: `https://…`")
     oidc_algorithms: tuple[str, ...] = Field(
         ("EdDSA", "ES256", "RS256"),
         min_length=1,

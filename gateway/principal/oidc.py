@@ -134,6 +134,7 @@ class IdentityProvider:
                 },
             )
             subject = claims["sub"]
+            str(subject).encode()  # half a surrogate pair is no text
             not_before = max(float(claims["iat"]), float(claims.get("nbf", 0)))
             expires = float(claims["exp"])
             if not math.isfinite(not_before + expires):
