@@ -40,18 +40,27 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         le=1.5,
-        description="how long a designation, session or partner token is believed without asking",
+        description="how long a designation, subject, session or partner token is believed without asking",
     )
     oidc_issuer: str | None = Field(
         None, description="`iss` of the access tokens of the employees' identity provider"
     )
     oidc_audience: str | None = Field(None, description="`aud` of its access tokens for this gateway")
     oidc_jwks_url: str | None = Field(None, description="where it publishes its keys: `https://…`")
+    customer_oidc_issuer: str | None = Field(
+        None, description="`iss` of the access tokens of the customers' identity provider"
+    )
+    customer_oidc_audience: str | None = Field(
+        None, description="`aud` of its access tokens for this gateway"
+    )
+    customer_oidc_jwks_url: str | None = Field(None, description="where it publishes its keys: `https://…`")
     oidc_algorithms: tuple[str, ...] = Field(
-        ("EdDSA", "ES256", "RS256"), min_length=1, description="algorithms its tokens may be signed with"
+        ("EdDSA", "ES256", "RS256"),
+        min_length=1,
+        description="algorithms a provider's tokens may be signed with",
     )
     oidc_cache_seconds: float = Field(
-        300, ge=1, le=86400, description="how long its keys are used without asking again"
+        300, ge=1, le=86400, description="how long a provider's keys are used without asking again"
     )
     oidc_stale_seconds: float = Field(
         3600, ge=0, le=86400, description="how much longer they are used while it does not answer"
@@ -183,7 +192,7 @@ class Settings(BaseSettings):
             raise ValueError(f"an algorithm is one of {', '.join(allowed)}")
         return algorithms
 
-    @field_validator("oidc_jwks_url")
+    @field_validator("oidc_jwks_url", "customer_oidc_jwks_url")
     @classmethod
     def _is_safe(cls, url: str | None) -> str | None:
         if url is None:
@@ -205,13 +214,21 @@ class Settings(BaseSettings):
             raise ValueError("GATEWAY_PAGE_DEFAULT is more than GATEWAY_PAGE_LIMIT")
         if unknown := set(self.statement_timeout_seconds_by_role) - set(ROLES):
             raise ValueError(f"GATEWAY_STATEMENT_TIMEOUT_SECONDS_BY_ROLE names no role `{min(unknown)}`")
-        provider = (self.oidc_issuer, self.oidc_audience, self.oidc_jwks_url)
-        if any(provider) and not all(provider):
-            raise ValueError(
-                "GATEWAY_OIDC_ISSUER, GATEWAY_OIDC_AUDIENCE and GATEWAY_OIDC_JWKS_URL go together"
-            )
-        if self.oidc_issuer == self.issuer:
-            raise ValueError("GATEWAY_OIDC_ISSUER is the gateway's own GATEWAY_ISSUER")
+        return self
+
+    @model_validator(mode="after")
+    def _issuers_agree(self) -> Self:
+        for prefix in ("oidc", "customer_oidc"):
+            names = [f"{prefix}_{name}" for name in ("issuer", "audience", "jwks_url")]
+            given = [bool(getattr(self, name)) for name in names]
+            if any(given) and not all(given):
+                first, second, third = (f"GATEWAY_{name.upper()}" for name in names)
+                raise ValueError(f"{first}, {second} and {third} go together")
+            if getattr(self, names[0]) == self.issuer:
+                raise ValueError(f"GATEWAY_{names[0].upper()} is the gateway's own GATEWAY_ISSUER")
+        # INVARIANT: whose a token is follows from its issuer alone.
+        if self.oidc_issuer and self.oidc_issuer == self.customer_oidc_issuer:
+            raise ValueError("GATEWAY_CUSTOMER_OIDC_ISSUER is the employees' GATEWAY_OIDC_ISSUER")
         return self
 
     def statement_timeout(self, role: str | None) -> float:

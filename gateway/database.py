@@ -45,6 +45,8 @@ FROM employee e
 WHERE e.id = $1 AND e.active"""
 _EMPLOYEE_OF_SUBJECT = """
 SELECT id FROM employee WHERE subject = $1"""
+_CUSTOMER_OF_SUBJECT = """
+SELECT id FROM customer WHERE subject = $1 AND status <> 'ERASED' AND erased_at IS NULL"""
 _BY_HASH = """
 SELECT
     t.id, t.first_id, t.kind, t.carrier_id,
@@ -323,6 +325,11 @@ class Database:
     async def employee_of_subject(self, subject: str) -> uuid.UUID | None:
         """The employee whom the company's identity provider knows as this `sub`."""
         row = await self.fetch(None, _EMPLOYEE_OF_SUBJECT, (subject,))
+        return None if row is None else row["id"]
+
+    async def customer_of_subject(self, subject: str) -> uuid.UUID | None:
+        """The customer whom the store's identity provider knows as this `sub`; none who is erased."""
+        row = await self.fetch(None, _CUSTOMER_OF_SUBJECT, (subject,))
         return None if row is None else row["id"]
 
     async def partner_token(self, token_hash: str) -> PartnerRow | None:

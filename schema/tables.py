@@ -81,6 +81,10 @@ class Customer(SQLModel, table=True):
         Boolean(), tags.consent("user.behavior.preferences"), server_default=text("false")
     )
     unsubscribe_token: str = column(TEXT, tags.consent("user.unique_id", "made by the gateway"), unique=True)
+    # What the store's identity provider calls the customer; written by the store's account system alone.
+    subject: str | None = column(
+        TEXT, tags.account("user.unique_id", "identity provider"), null=True, unique=True
+    )
     status: str = column(TEXT, tags.account("user.account"), server_default=text("'ACTIVE'"))
     created_at: datetime = column(TIME, tags.account("user.account"))
     last_active_at: datetime = column(TIME, tags.account("user.behavior"))

@@ -19,7 +19,7 @@ from ..policy import STAFF
 from .keys import Identity, SigningKey
 from .known import Known
 from .oidc import LONGEST_TOKEN as LONGEST_PROVIDER_TOKEN
-from .oidc import IdentityProvider, Subject
+from .oidc import IdentityProvider, Subject, claimed_issuer
 from .partner_tokens import (
     PARTNER_PREFIX,
     is_well_formed,
@@ -59,12 +59,13 @@ class Principals:
         self._settings = settings
         self._key = key
         self._register = register
-        self._provider = IdentityProvider.of(settings)
+        self._providers = IdentityProvider.of(settings)
         self._identities: Cache[str, Identity] = Cache(settings.principal_cache_entries)
         self._partner_hashes: Cache[str, str] = Cache(settings.principal_cache_entries)
         entries, seconds = settings.principal_cache_entries, settings.principal_cache_seconds
         self._designations: Known[uuid.UUID, tuple[DesignationRow, ...]] = Known(entries, seconds)
         self._subjects: Known[str, uuid.UUID] = Known(entries, seconds)
+        self._customer_subjects: Known[str, uuid.UUID] = Known(entries, seconds)
         self._partners: Known[str, Partner] = Known(entries, seconds)
         self._sessions: Known[uuid.UUID, SessionRow] = Known(entries, seconds)
         self.last_uses = LastUses()
@@ -115,21 +116,33 @@ class Principals:
         return identity.principal
 
     def _provider_of(self, token: str) -> IdentityProvider | None:
-        """The identity provider, where a token says it is of it, which nothing has proved yet."""
-        if self._provider is None or self._identities.get(token) is not None:
+        """The identity provider a token says it is of, which nothing has proved yet; None of any other."""
+        if not self._providers or self._identities.get(token) is not None:
             return None
-        return self._provider if self._provider.claims_to_issue(token) else None
+        for provider in self._providers:
+            if provider.has_seen(token):
+                return provider
+        claimed = claimed_issuer(token)
+        return next((provider for provider in self._providers if provider.is_issuer(claimed)), None)
 
     async def _provided(
         self, provider: IdentityProvider, token: str, act_as: str | None, now: datetime, *, is_known: bool
     ) -> Principal:
-        """The employee a token of the company's identity provider is of."""
+        """The customer or the employee whom a token of their identity provider is of."""
         found = await provider.verify(token, now)
         self._check_times(found, now, is_known=is_known)
+        if provider.kind == "customer":
+            return await self._customer(found.subject, now)
         employee = await self._subjects.of(found.subject, now, self._register.employee_of_subject)
         if employee is None:
             raise Unauthenticated("unknown employee")
         return await self._employee(employee, act_as, now)
+
+    async def _customer(self, subject: str, now: datetime) -> Principal:
+        found = await self._customer_subjects.of(subject, now, self._register.customer_of_subject)
+        if found is None:
+            raise Unauthenticated("unknown customer")
+        return Principal("customer", global_id("Customer", found), customer_id=found)
 
     def _check_times(self, of: Identity | Subject, now: datetime, *, is_known: bool) -> None:
         moment, leeway = now.timestamp(), self._settings.token_leeway_seconds
@@ -194,14 +207,22 @@ class Principals:
                 known.forget()
 
     def _all(self) -> tuple[Known[Any, Any], ...]:
-        return (self._designations, self._subjects, self._partners, self._sessions)
+        return (
+            self._designations,
+            self._subjects,
+            self._customer_subjects,
+            self._partners,
+            self._sessions,
+        )
 
     def forget(self, kind: str, key: uuid.UUID) -> None:
         """Believes nothing of a principal any more; raises `ValueError` where the kind is unknown."""
         match kind:
+            case "customer":
+                self._customer_subjects.forget()  # known by what the identity provider calls them
             case "employee":
                 self._designations.forget(key)
-                self._subjects.forget()  # known by what the identity provider calls them
+                self._subjects.forget()  # as customers are
             case "partner_token":
                 self._partners.forget()  # known by their hashes
             case "session":

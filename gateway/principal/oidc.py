@@ -1,4 +1,4 @@
-"""Access tokens of the company's identity provider (OpenID Connect): they say who, and nothing else.
+"""Access tokens of an identity provider (OpenID Connect): they say who, and nothing else.
 
 Takes a token and the moment. Gives its `Subject`. Rejects with `Unauthenticated`. What a token claims of
 roles, groups or scopes is not read.
@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -59,9 +59,19 @@ class Subject:
 
 
 class IdentityProvider:
-    """Verifies the tokens of one issuer against the keys it publishes."""
+    """Verifies the tokens of one issuer, all of one kind of principal, against the keys it publishes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        kind: Literal["customer", "employee"],
+        issuer: str,
+        audience: str | None,
+        jwks_url: str | None,
+        settings: Settings,
+    ) -> None:
+        self.kind = kind
+        self._issuer = issuer
+        self._audience = audience
         self._settings = settings
         freshness = Freshness(
             settings.oidc_cache_seconds,
@@ -69,17 +79,28 @@ class IdentityProvider:
             settings.oidc_pause_seconds,
             settings.oidc_timeout_seconds,
         )
-        self._keys: KeySet[ProviderKey] = KeySet(settings.oidc_jwks_url or "", read_keys, freshness)
+        self._keys: KeySet[ProviderKey] = KeySet(f"the {kind}s'", jwks_url or "", read_keys, freshness)
         self._verified: Cache[str, Subject] = Cache(settings.principal_cache_entries)
 
     @classmethod
-    def of(cls, settings: Settings) -> IdentityProvider | None:
-        """The provider of the settings; None where they name none."""
-        return None if settings.oidc_issuer is None else cls(settings)
+    def of(cls, settings: Settings) -> tuple[IdentityProvider, ...]:
+        """The providers that the settings name."""
+        found = []
+        if settings.customer_oidc_issuer:
+            audience, url = settings.customer_oidc_audience, settings.customer_oidc_jwks_url
+            found.append(cls("customer", settings.customer_oidc_issuer, audience, url, settings))
+        if settings.oidc_issuer:
+            audience, url = settings.oidc_audience, settings.oidc_jwks_url
+            found.append(cls("employee", settings.oidc_issuer, audience, url, settings))
+        return tuple(found)
 
-    def claims_to_issue(self, token: str) -> bool:
-        """Whether a token says that it is of this issuer, which nothing has proved yet."""
-        return self._verified.get(token) is not None or _issuer(token) == self._settings.oidc_issuer
+    def has_seen(self, token: str) -> bool:
+        """Whether this very token was verified before."""
+        return self._verified.get(token) is not None
+
+    def is_issuer(self, claimed: object) -> bool:
+        """Whether what a token says of its issuer names this one."""
+        return claimed == self._issuer
 
     async def verify(self, token: str, now: datetime) -> Subject:
         """Whom a token says it is of; its times are for the caller to compare. Raises `Unauthenticated`."""
@@ -103,8 +124,8 @@ class IdentityProvider:
                 token,
                 key.public,
                 algorithms=[key.algorithm],
-                issuer=self._settings.oidc_issuer,
-                audience=self._settings.oidc_audience,
+                issuer=self._issuer,
+                audience=self._audience,
                 options={
                     "require": ["iss", "aud", "sub", "iat", "exp"],
                     "verify_exp": False,
@@ -113,6 +134,7 @@ class IdentityProvider:
                 },
             )
             subject = claims["sub"]
+            str(subject).encode()  # half a surrogate pair is no text
             not_before = max(float(claims["iat"]), float(claims.get("nbf", 0)))
             expires = float(claims["exp"])
             if not math.isfinite(not_before + expires):
@@ -124,7 +146,7 @@ class IdentityProvider:
         return Subject(subject, key_id, key, not_before, expires)
 
 
-def _issuer(token: str) -> object:
+def claimed_issuer(token: str) -> object:
     """What a token says of its issuer, unverified: only to know whose keys it has to stand up to."""
     try:
         _, claims, _ = token.split(".")

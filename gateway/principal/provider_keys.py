@@ -35,9 +35,15 @@ class Freshness:
 
 
 class KeySet(Generic[K]):
-    """The keys at a URL, by their ids; `read` makes them of the answer and raises `ValueError`."""
+    """The keys at a URL, by their ids; `read` makes them of the answer and raises `ValueError`.
 
-    def __init__(self, url: str, read: Callable[[bytes], Mapping[str, K]], freshness: Freshness) -> None:
+    The log names the provider by `whose` it is.
+    """
+
+    def __init__(
+        self, whose: str, url: str, read: Callable[[bytes], Mapping[str, K]], freshness: Freshness
+    ) -> None:
+        self._whose = whose
         self._url = url
         self._read = read
         self._freshness = freshness
@@ -83,7 +89,8 @@ class KeySet(Generic[K]):
             async with asyncio.timeout(self._freshness.timeout_seconds):
                 found = self._read(await self._answer())
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError) as error:
-            log.warning("the identity provider's keys could not be fetched: %s", type(error).__name__)
+            reason = type(error).__name__
+            log.warning("the keys of %s identity provider could not be fetched: %s", self._whose, reason)
             return
         self._keys, self._fetched = found, now
 

@@ -85,6 +85,10 @@ class Register(Protocol):
         """The employee whom the company's identity provider knows as this `sub`."""
         ...
 
+    async def customer_of_subject(self, subject: str) -> uuid.UUID | None:
+        """The customer whom the store's identity provider knows as this `sub`; none who is erased."""
+        ...
+
     async def partner_token(self, token_hash: str) -> PartnerRow | None:
         """The partner token with this hash."""
         ...
