@@ -99,7 +99,7 @@ def fresh_database(server_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _rows_are_read_anew() -> None:
-    """What a gateway of another module did to a shared world, such as noting last uses, is not passed over."""
+    """What a gateway of another module did to a shared world, such as noting last uses, is seen."""
     for known in MADE:
         if (found := known()) is not None:
             found.forget()
