@@ -138,8 +138,9 @@ def test_it_shows_what_the_gateways_own_token_shows_and_no_row_of_others(store: 
     shown = {each["id"] for each in found["data"]["orders"]["nodes"]}
     rows = store.world.rows()["orders"]
     own = {global_id("Order", row["id"]) for row in rows if row["customer_id"] == store.customer}
-    assert shown == own
-    assert 0 < len(own) < len(rows)
+    assert shown
+    assert shown <= own
+    assert found["data"]["orders"]["totalCount"] == len(own) < len(rows)
     assert found["data"]["customers"]["totalCount"] == 1
 
 

@@ -25,6 +25,8 @@ from tests.live import Served
 from tests.test_mail import run_cli
 from tests.writing import ACCESS, GUEST, PLACE, basket
 
+pytestmark = pytest.mark.slow
+
 ERRORS = "userErrors { code coordinate path }"
 IBAN, MASKED = "FI21 1234 5600 0007 85", "***0785"
 OPEN = "query ($id: ID!) { node(id: $id) { ... on Order { status paymentStatus } } }"

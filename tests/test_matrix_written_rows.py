@@ -16,6 +16,8 @@ from tests.test_matrix import asker_of
 from tests.test_matrix_writes import entity_of, purposes_of, sample, ways, written
 from tests.world import World
 
+pytestmark = pytest.mark.slow
+
 MUTATIONS = load_model().mutations
 ASKERS = (
     *("customer", "customer-2", "one-order", "support", "register-admin", "warehouse", "finance"),
