@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from tests.signing_in import (
     ENDED,
     OTHER_PASSWORD,
     PASSWORD,
+    REGISTER,
     TOKEN_IN_URL,
     Account,
     asked_to_reset,
@@ -303,3 +305,26 @@ def during(monkeypatch: pytest.MonkeyPatch, step: Callable[[], Any]) -> list[boo
 
     monkeypatch.setattr(sessions, "is_password", comparing)
     return found
+
+
+def test_a_registration_that_is_confirmed_is_entered_by_signing_in_alone(writable: World) -> None:
+    """Whoever registered an address that is not theirs does not come in by the key of that registration."""
+    given = {
+        "firstName": "Aada",
+        "surname": "Esimerkki",
+        "email": f"{uuid.uuid4().hex}@store.example",
+        "password": PASSWORD,
+        "idempotencyKey": str(uuid.uuid4()),
+    }
+
+    def register() -> dict[str, Any]:
+        found: dict[str, Any] = writable.data("anonymous", REGISTER, {"input": given})["registerCustomer"]
+        return found
+
+    first = register()
+    account = Account(first["customer"]["id"], given["email"], first["accessToken"], PASSWORD)
+    assert register()["customer"] == first["customer"]
+    call(writable, "confirmEmail", token=link(writable, account, "email-confirmation"))
+    again = register()
+    assert [error["code"] for error in again["userErrors"]] == ["CONFLICT"]
+    assert (again["customer"], again["accessToken"]) == (None, None)

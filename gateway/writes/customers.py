@@ -21,11 +21,12 @@ from ..row_rules import Scope
 from ..statements.bound import compiled
 from .accounts import address_changed, ask_to_confirm, checked_password
 from .checks import PROFILE, checked, text
-from .mistakes import Mistakes
+from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
 from .passwords import digested, hashed
 from .places import COUNTRY, changed_place
 from .rows import Sql
+from .session_rows import find_credential
 from .sessions import access_token, add_session, throttled
 from .work import Outcome, Work
 
@@ -54,9 +55,18 @@ async def register_customer(work: Work) -> Outcome:
             await _add_credential(work, key, str(profile["email"]), digest)
             await ask_to_confirm(work, key, str(profile["email"]))
         case Known(key):
-            pass
+            await _check_is_fresh(work, key)
     became = Principal("customer", global_id("Customer", key), customer_id=key)
     return Outcome({"customer": key}, {"accessToken": await _token(work, key)}, became)
+
+
+async def _check_is_fresh(work: Work, key: uuid.UUID) -> None:
+    """Raises CONFLICT where a confirmed address has made an account of it: that is entered by signing in."""
+    held = await work.row(find_credential(locks=False), customer_id=key)
+    if held is None or held["confirmed_at"] is not None:
+        coordinate, path = "RegisterCustomerInput.idempotencyKey", ("idempotencyKey",)
+        message = "the registration of this key is confirmed: sign in"
+        raise Rejected(Mistake(UserErrorCode.CONFLICT, coordinate, message, path))
 
 
 def without_nulls(given: Mapping[str, object]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from ..principal import new_partner_token, partner_token_hash, token_prefix
 from .mistakes import Mistake, Mistakes, Rejected, not_found
 from .once import Known, New, once
 from .token_limits import Limits, LimitsReader, check_deliveries, check_end
-from .token_rows import COPIED, end_token, lock_rotation, revoke_token, token_with_parents
+from .token_rows import COPIED, end_token, lock_rotation, revoke_from, revoke_token, token_with_parents
 from .work import Outcome, Work
 
 LONGEST = timedelta(days=90)
@@ -88,7 +88,10 @@ async def rotate_partner_token(work: Work) -> Outcome:
     former, mistakes = work.key("id", "PartnerToken"), Mistakes()
     overlap = _overlap(work, mistakes)
     mistakes.check()
-    row = await work.find("PartnerToken", former, ("first_id",), locks=False)
+    row = await work.find("PartnerToken", former, ("first_id", "parent_id"), locks=False)
+    # A former key may be in wrong hands: it does not reach for the end of the one that took its place.
+    if work.principal.token_id not in (None, former, row["parent_id"]):
+        raise _step("a partner rotates the key it asks with, and what was narrowed from that")
     first = row["first_id"] or former
     # One order for all: whoever rotates any of these keys waits here. Who had to wait does not see in the
     # same statement what was made meanwhile: the keys are read by the next one.
@@ -147,11 +150,24 @@ def _new_end(work: Work, old: Any) -> datetime:
 
 
 async def revoke_partner_token(work: Work) -> Outcome:
-    """Ends a token now; one that was revoked before stays as it was."""
-    key = work.key("id", "PartnerToken")
-    await work.find("PartnerToken", key)
-    await work.row(revoke_token(), key=key)
-    return Outcome({"partnerToken": key}, changed_principals=(("partner_token", key),))
+    """Ends a token now; one that was revoked before stays as it was.
+
+    An administrator ends with it what was rotated from it: whoever held the token may have done that.
+    """
+    key, own = work.key("id", "PartnerToken"), work.principal.token_id
+    row = await work.find("PartnerToken", key, ("first_id", "created_at"))
+    first = row["first_id"] or key
+    if own is None:
+        await work.rows(lock_rotation(), first=first)
+        gone = await work.rows(revoke_from(), first=first, since=row["created_at"])
+    else:
+        asked = await work.row(token_with_parents(), key=own)
+        is_newer = (row["created_at"], key) > (asked["created_at"], own)
+        if first == (asked["first_id"] or own) and is_newer:
+            raise _step("a former key does not end the one that took its place")
+        gone = await work.rows(revoke_token(), key=key)
+    ended = tuple(("partner_token", one["id"]) for one in gone) or (("partner_token", key),)
+    return Outcome({"partnerToken": key}, changed_principals=ended)
 
 
 # ---------------------------------------------------------------- what all of them share

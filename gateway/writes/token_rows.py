@@ -60,7 +60,20 @@ def revoke_token() -> Sql:
     table = SQLModel.metadata.tables["partner_token"]
     now = bindparam("now", type_=table.c.revoked_at.type)
     query = update(table).where(table.c.id == _key(), table.c.revoked_at.is_(None))
-    return _sql(query.values(revoked_at=now))
+    return _sql(query.values(revoked_at=now).returning(table.c.id))
+
+
+@lru_cache(maxsize=1)
+def revoke_from() -> Sql:
+    """Revokes the keys of the rotation that began with `first`, those issued from the moment `since` on."""
+    table = SQLModel.metadata.tables["partner_token"]
+    now, first = bindparam("now", type_=table.c.revoked_at.type), bindparam("first", type_=Uuid())
+    query = update(table).where(
+        or_(table.c.id == first, table.c.first_id == first),
+        table.c.created_at >= bindparam("since", type_=table.c.created_at.type),
+        table.c.revoked_at.is_(None),
+    )
+    return _sql(query.values(revoked_at=now).returning(table.c.id))
 
 
 def _key() -> Any:
