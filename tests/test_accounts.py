@@ -131,6 +131,7 @@ def test_a_changed_address_is_signed_in_with_once_it_is_confirmed(writable: Worl
     moved(writable, account, new)
     assert call(writable, "signIn", email=new, password=PASSWORD) == refusal("signIn")
     signed_in(writable, account)
+    assert len(letters(writable, account, "address-changing")) == 1  # the owner hears of it where they are
     token = link(writable, account, "email-confirmation", new)
     assert call(writable, "confirmEmail", token=token)["confirmed"] is True
     assert call(writable, "signIn", email=account.email, password=PASSWORD) == refusal("signIn")

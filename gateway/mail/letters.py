@@ -59,6 +59,18 @@ password stays as it is.
     return Letter("password-reset", "Set a new password", body)
 
 
+def address_changing() -> Letter:
+    """What tells a customer at their present address that another one was given."""
+    body = """Hello,
+
+another e-mail address was given for your account with the store. You sign in with this one until the other is
+confirmed.
+
+If it was not you, set a new password at once: that makes the link to the other address good for nothing.
+"""
+    return Letter("address-changing", "Another address was given for your account", body)
+
+
 def password_changed() -> Letter:
     """What tells a customer that their password is another."""
     body = """Hello,

@@ -13,7 +13,7 @@ from schema.credentials import LinkKind, SessionEnd
 from schema.writing import UserErrorCode
 
 from ..database import DatabaseDuplicate
-from ..mail.letters import email_confirmation, password_changed, password_reset
+from ..mail.letters import address_changing, email_confirmation, password_changed, password_reset
 from ..principal.opaque_tokens import LINK_PREFIX, is_opaque_token, new_opaque_token, opaque_token_hash
 from ..row_rules import Scope
 from .mistakes import Mistakes
@@ -125,6 +125,8 @@ async def address_changed(work: Work, customer: uuid.UUID, email: str) -> None:
     if held["email"] != email or held["confirmed_at"] is None:
         await throttled(work, email)
         await ask_to_confirm(work, customer, email)
+    if held["email"] != email and held["confirmed_at"] is not None:
+        await post(work, address_changing(), held["email"], customer)
 
 
 async def _link(
