@@ -2,94 +2,60 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from schema.model import Model
 
+from .access import access_of
+from .budget.beside import GIVEN, planning_cost, reading_cost
+from .budget.spending import Budget
 from .cache import Cache
 from .config import Settings
-from .database import Database
-from .errors import Code, HttpError, RequestError, fault
+from .database import Database, QuotaReached
+from .documents.listed import Documents, Untaken
+from .errors import Code, HttpError, RequestError, TooMany, fault
 from .grants import Grants
-from .local import Local, local_values, without_database
-from .operation import Operation, coerce, parse_operation
+from .limits import check_length, check_variables
+from .local import Local, local_values
+from .noted import Noted
+from .on_record import (
+    note_refusals,
+    note_spender,
+    note_stranger,
+    note_uses,
+    refuse_document,
+    refuse_for_quota,
+)
+from .operation import Operation, coerced, coerced_at_once, parse_operation
 from .plan import Access, Plan, plan
-from .plan.values import EventRoot, LocalRoot, MutationRoot
+from .plan.values import EventRoot
 from .policy import Policy
+from .prepared import FEW_VALUES, Prepared, prepare, seen_key
 from .principal import Principal, Principals
-from .response import Tail, answered, object_of, problem_of, rejected, tail_of
-from .statements import NoStatement, Statement, compile_plan
-from .statements.bound import bound_values
-from .writes import Asked, Payload, Refused, Tools, Write, gate, perform
+from .reading import read
+from .refusals import RefusalRecords
+from .request import Answer, Asking, Request, Unseen, Watched
+from .response import answered, costed, object_of, problem_of, rejected
+from .writes import Asked, Refused, Tools, Write, gate, perform, personal_in
+
+__all__ = [
+    "Answer",
+    "Gateway",
+    "Request",
+    "Unseen",
+    "Watched",
+    "answer",
+    "answer_event",
+    "identified",
+    "is_subscription",
+    "note_stranger",
+    "watched",
+]
 
 Clock = Callable[[], datetime]
-# A parsed document takes about a hundred times its text, a statement's SQL three times its own.
-PARSED_WEIGHT = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client sent, read from HTTP and not yet judged."""
-
-    query: str
-    variables: Mapping[str, Any]
-    operation_name: str | None
-    authorization: str | None = None
-    act_as: str | None = None
-    purpose: str | None = None
-    reject_on_refusal: bool = False
-    may_change: bool = False
-    client_address: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The body, and the HTTP status it is sent with."""
-
-    body: bytes
-    status: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What a subscription waits for: changes of the rows that `argument` finds by this key."""
-
-    argument: str
-    key: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """An event of a row that the caller does not see (any more): nothing is sent."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """A plan with its statement and the fixed parts of its answers: what the plan cache holds."""
-
-    plan: Plan
-    statement: Statement | NoStatement
-    tail: Tail
-    payloads: Mapping[str, Payload]
-
-
-def operation_weight(operation: Operation) -> int:
-    """What an operation weighs in its cache: the length of its document."""
-    return operation.length
-
-
-def prepared_weight(prepared: Prepared) -> int:
-    """What a plan weighs in its cache: the length of its SQL, of its errors, and of what it holds parsed."""
-    sql = len(prepared.statement.sql) if isinstance(prepared.statement, Statement) else 0
-    sql += sum(payload.weight for payload in prepared.payloads.values())
-    held = [root.nodes[0].loc for root in prepared.plan.roots if isinstance(root, LocalRoot | MutationRoot)]
-    parsed = len(held[0].source.body) * PARSED_WEIGHT if held and held[0] is not None else 0
-    return 1000 + sql + parsed + len(prepared.tail.partial)
 
 
 @dataclass(frozen=True)
@@ -105,6 +71,10 @@ class Gateway:
     clock: Clock
     tools: Tools
     constants: Mapping[str, object]
+    documents: Documents
+    refusals: RefusalRecords
+    noted: Noted
+    budget: Budget
     operations: Cache[tuple[str, str | None], Operation]
     plans: Cache[tuple[object, ...], Prepared]
 
@@ -112,48 +82,70 @@ class Gateway:
 async def answer(gateway: Gateway, request: Request) -> Answer:
     """The answer to a request; raises `RequestError` for the caller's mistakes."""
     now = gateway.clock()
-    principal = await _identified(gateway, request, now)
-    grants = _grants(gateway, principal, request.purpose)
-    operation = _operation(gateway, request, principal)
+    principal = await identified(gateway, request, now)
+    asking = _asking(gateway, request, principal, now)
+    operation, prepared, variables = await _judged(gateway, request, asking)
+    await _pay(gateway, operation, prepared.plan, asking)
     if operation.is_subscription:
         message = "a subscription is asked over a WebSocket, or with `Accept: text/event-stream`"
         raise HttpError(Code.BAD_REQUEST, message)
-    variables = coerce(operation, request.variables, gateway.model.graphql)
-    prepared = _prepare(gateway, operation, variables, principal, grants)
     if operation.is_mutation:
-        asked = Asked(
-            operation,
-            variables,
-            prepared.plan,
-            prepared.payloads,
-            principal,
-            grants,
-            now,
-            gateway.constants,
-            request.client_address,
-        )
-        return await _change(gateway, request, asked, prepared.tail)
+        found = await _change(gateway, request, operation, variables, prepared, asking)
+    else:
+        found = await _answer_query(gateway, request, operation, variables, prepared, asking)
+    return await _told_the_cost(gateway, request, prepared.plan, asking, found)
+
+
+async def _answer_query(
+    gateway: Gateway,
+    request: Request,
+    operation: Operation,
+    variables: Mapping[str, object],
+    prepared: Prepared,
+    asking: Asking,
+) -> Answer:
+    await note_refusals(gateway, operation, prepared.plan.refusals, asking)
     if request.reject_on_refusal and prepared.tail.rejection is not None:
         return Answer(prepared.tail.rejection, 403)
-    values = local_values(gateway.local, prepared.plan, operation, variables, principal, grants)
-    data = await _read(gateway, prepared, principal, now, variables, values)
+    given = (operation, variables, asking.principal, asking.grants)
+    values = local_values(gateway.local, prepared.plan, *given)
+    data = await read(gateway, operation, prepared, asking, variables, values)
     return Answer(answered(data, prepared.tail))
 
 
 async def is_subscription(gateway: Gateway, request: Request) -> bool:
     """Whether a request asks for a subscription; raises `RequestError` where it is no valid operation."""
-    principal = await _identified(gateway, request, gateway.clock())
-    return _operation(gateway, request, principal).is_subscription
+    now = gateway.clock()
+    principal = await identified(gateway, request, now)
+    asking = _asking(gateway, request, principal, now)
+    return (await _operation(gateway, request, asking)).is_subscription
 
 
-async def _identified(gateway: Gateway, request: Request, now: datetime) -> Principal:
+def _asking(gateway: Gateway, request: Request, principal: Principal, now: datetime) -> Asking:
+    grants = _grants(gateway, principal, request.purpose)
+    purse = gateway.budget.purse(principal, request.client_address)
+    return Asking(principal, grants, now, request.circumstances, purse)
+
+
+async def identified(gateway: Gateway, request: Request, now: datetime) -> Principal:
+    """Who asks; raises `HttpError`, which is recorded of employees and partners."""
     principals = gateway.principals
-    return await principals.identify(request.authorization, request.act_as, now, request.client_address)
+    given = (request.authorization, request.act_as, now, request.client_address)
+    try:
+        found = await principals.identify(*given)
+    except HttpError as error:
+        await note_stranger(gateway, error, request.query, request.circumstances)
+        raise
+    request.told.role = found.role
+    return found
 
 
-def watched(gateway: Gateway, request: Request, principal: Principal) -> Watched | Answer:
+async def watched(gateway: Gateway, request: Request, principal: Principal) -> Watched | Answer:
     """What a subscription waits for, or the answer that refuses it; raises `RequestError`."""
-    prepared, variables = _judged(gateway, request, principal)
+    asking = _asking(gateway, request, principal, gateway.clock())
+    operation, prepared, variables = await _judged(gateway, request, asking)
+    await _pay(gateway, operation, prepared.plan, asking)
+    await note_refusals(gateway, operation, prepared.plan.refusals, asking)
     match prepared.plan.roots:
         case (EventRoot(argument=argument, operand=operand),) if not _is_rejected(request, prepared):
             key = operand.read(variables)
@@ -169,24 +161,68 @@ async def answer_event(
     gateway: Gateway, request: Request, principal: Principal, row: UUID
 ) -> Answer | Unseen:
     """A subscription's answer to a change of a row, gated anew; raises `RequestError`."""
-    prepared, variables = _judged(gateway, request, principal)
+    asking = _asking(gateway, request, principal, gateway.clock())
+    operation, prepared, variables = await _judged(gateway, request, asking)
+    await _pay(gateway, operation, prepared.plan, asking)
     if prepared.tail.rejection is not None and (
         _is_rejected(request, prepared) or not isinstance(prepared.plan.roots[0], EventRoot)
     ):
+        await note_refusals(gateway, operation, prepared.plan.refusals, asking)
         return Answer(prepared.tail.rejection, 403)
-    data = await _read(gateway, prepared, principal, gateway.clock(), variables, {}, row)
+    data = await read(gateway, operation, prepared, asking, variables, {}, row)
     if data == object_of({prepared.plan.roots[0].key: b"null"}):
         return Unseen()
-    return Answer(answered(data, prepared.tail))
+    found = Answer(answered(data, prepared.tail))
+    return await _told_the_cost(gateway, request, prepared.plan, asking, found)
 
 
-def _judged(
-    gateway: Gateway, request: Request, principal: Principal
-) -> tuple[Prepared, Mapping[str, object]]:
-    grants = _grants(gateway, principal, request.purpose)
-    operation = _operation(gateway, request, principal)
-    variables = coerce(operation, request.variables, gateway.model.graphql)
-    return _prepare(gateway, operation, variables, principal, grants), variables
+async def _judged(
+    gateway: Gateway, request: Request, asking: Asking
+) -> tuple[Operation, Prepared, Mapping[str, object]]:
+    operation = await _operation(gateway, request, asking)
+    try:
+        count, variables = 0, coerced_at_once(operation, request.variables)
+        if variables is None:
+            count = check_variables(request.variables, gateway.settings)
+            if count > FEW_VALUES:
+                await _pay_for(gateway, request, count * GIVEN, asking)
+            variables = coerced(operation, request.variables, gateway.model.graphql)
+        prepared = await _prepared(gateway, request, operation, variables, count, asking)
+    except TooMany:
+        raise
+    except RequestError:
+        await _pay_for(gateway, request, reading_cost(operation.length), asking)
+        raise
+    request.told.codes = prepared.tail.codes
+    return operation, prepared, variables
+
+
+async def _pay(gateway: Gateway, operation: Operation, plan: Plan, asking: Asking) -> None:
+    """Takes what a planned operation costs from its caller's budget; raises `TooMany`, which is recorded."""
+    try:
+        await gateway.budget.take(asking.purse, plan.cost)
+    except TooMany:
+        await note_uses(gateway, operation, plan, asking)
+        raise
+
+
+async def _pay_for(gateway: Gateway, request: Request, cost: int, asking: Asking) -> None:
+    """Takes what is done before there is a plan: what was not kept, or fits in nowhere; as above."""
+    try:
+        await gateway.budget.take_for_mistake(asking.purse, cost)
+    except TooMany:
+        await note_spender(gateway, request, asking)
+        raise
+
+
+async def _told_the_cost(
+    gateway: Gateway, request: Request, plan: Plan, asking: Asking, found: Answer
+) -> Answer:
+    if not request.wants_cost:
+        return found
+    standing = await gateway.budget.standing(asking.purse, plan.cost)
+    has_extensions = bool(plan.withheld) and found.status == 200
+    return Answer(costed(found.body, standing, has_extensions=has_extensions), found.status)
 
 
 def _is_rejected(request: Request, prepared: Prepared) -> bool:
@@ -200,85 +236,110 @@ def _grants(gateway: Gateway, principal: Principal, purpose: str | None) -> Gran
     return gateway.policy.grants(principal.role, purpose)
 
 
-def _operation(gateway: Gateway, request: Request, principal: Principal) -> Operation:
-    _check_trusted(request.query, principal.documents)
-    key = (request.query, request.operation_name)
+async def _operation(gateway: Gateway, request: Request, asking: Asking) -> Operation:
+    principal = asking.principal
+    gateway.budget.check(asking.purse)
+    if isinstance(request.query, str):
+        check_length(request.query, gateway.settings)
+    text = gateway.documents.taken(request.query, principal.role, principal.documents)
+    if isinstance(text, Untaken):
+        await _pay_for(gateway, request, reading_cost(0), asking)
+        await refuse_document(gateway, text, asking)
+    key = (text, request.operation_name)
     found = gateway.operations.get(key)
     if found is None:
+        await _pay_for(gateway, request, reading_cost(len(text)), asking)
         parsed = parse_operation(*key, gateway.model.graphql, gateway.settings)
         found = gateway.operations.put(key, parsed)
+    request.told.operation = found.shape
     return found
 
 
-def _check_trusted(document: str, trusted: frozenset[str] | None) -> None:
-    """Raises `HttpError` where a document is none of those the caller is limited to; it is not even read."""
-    if trusted is not None and hashlib.sha256(document.encode("utf-8", "replace")).hexdigest() not in trusted:
-        raise HttpError(Code.DOCUMENT_FORBIDDEN, "the token is limited to other documents", 403)
-
-
-def _prepare(
+async def _prepared(
     gateway: Gateway,
+    request: Request,
     operation: Operation,
     variables: Mapping[str, object],
-    principal: Principal,
-    grants: Grants,
+    count: int,
+    asking: Asking,
 ) -> Prepared:
+    principal, grants = asking.principal, asking.grants
     # INVARIANT: a plan depends on nothing but this key.
     key = (
-        operation,
+        operation.identity,
         grants.role,
         grants.purpose,
         principal.scope,
         principal.operations,
+        principal.recipient,
         gateway.policy.version,
-        operation.seen(variables),
+        seen_key(operation, variables, count),
     )
     found = gateway.plans.get(key)
     if found is None:
+        await _pay_for(gateway, request, planning_cost(operation.length), asking)
         became = gateway.policy.became(principal.role)
-        access = Access(grants, principal.scope, principal.operations)
-        made = plan(operation, variables, access, gateway.model, gateway.settings, became)
-        statement = NoStatement() if operation.is_mutation else compile_plan(made)
-        found = gateway.plans.put(key, Prepared(made, statement, tail_of(made), _payloads(made)))
+        made = plan(operation, variables, _access(gateway, asking), gateway.model, gateway.settings, became)
+        found = gateway.plans.put(key, prepare(made, operation, principal, grants))
     return found
 
 
-def _payloads(made: Plan) -> Mapping[str, Payload]:
-    return {
-        root.key: Payload(compile_plan(root.payload)) for root in made.roots if isinstance(root, MutationRoot)
-    }
+def _access(gateway: Gateway, asking: Asking) -> Access:
+    who, purpose = asking.principal, asking.grants.purpose
+    return access_of(gateway.policy, who.role, purpose, who.recipient, who.scope, who.operations)
 
 
-async def _change(gateway: Gateway, request: Request, asked: Asked, tail: Tail) -> Answer:
+async def _change(
+    gateway: Gateway,
+    request: Request,
+    operation: Operation,
+    variables: Mapping[str, object],
+    prepared: Prepared,
+    asking: Asking,
+) -> Answer:
     if not request.may_change:
         raise HttpError(Code.BAD_REQUEST, "a mutation is sent by POST", 405)
     rejects = request.reject_on_refusal
     found: tuple[Write, ...] | Refused | bytes
-    found = gate(asked.plan, asked.variables, asked.grants, gateway.model.graphql, rejects=rejects)
+    found = gate(prepared.plan, variables, asking.grants, gateway.model.graphql, rejects=rejects)
     if isinstance(found, tuple):
-        found = await perform(asked, found, gateway.database, gateway.tools)
+        writes = found
+        await note_refusals(gateway, operation, prepared.plan.refusals, asking)
+        try:
+            asked = _asked(gateway, request, operation, variables, prepared, asking)
+            found = await perform(asked, writes, gateway.database, gateway.tools)
+        except QuotaReached:
+            written = frozenset(name for write in writes for name in personal_in(write, gateway.model))
+            await refuse_for_quota(gateway, operation, prepared.plan, asking, written)
     match found:
-        case Refused(refusals) if rejects:
-            return Answer(rejected(refusals), 403)
         case Refused(refusals):
+            await note_refusals(gateway, operation, refusals, asking)
+            if rejects:
+                request.told.codes = tuple(sorted({refusal.code for refusal in refusals}))
+                return Answer(rejected(refusals), 403)
             raise RequestError(*(problem_of(refusal) for refusal in refusals), status=403)
         case body:
-            return Answer(answered(body, tail))
+            return Answer(answered(body, prepared.tail))
 
 
-async def _read(
+def _asked(
     gateway: Gateway,
-    prepared: Prepared,
-    principal: Principal,
-    now: datetime,
+    request: Request,
+    operation: Operation,
     variables: Mapping[str, object],
-    values: Mapping[str, bytes],
-    event_row: UUID | None = None,
-) -> bytes:
-    match prepared.statement:
-        case NoStatement():
-            return object_of(without_database(prepared.plan, values))
-        case Statement() as statement:
-            named = bound_values(principal, now, gateway.constants, values) | {"event_row": event_row}
-            bound = statement.values(named, variables, gateway.settings)
-            return statement.body(await gateway.database.fetch(principal.role, statement.sql, bound))
+    prepared: Prepared,
+    asking: Asking,
+) -> Asked:
+    return Asked(
+        operation=operation,
+        variables=variables,
+        plan=prepared.plan,
+        payloads=prepared.payloads,
+        principal=asking.principal,
+        grants=asking.grants,
+        now=asking.now,
+        constants=gateway.constants,
+        client_address=request.client_address,
+        recording=prepared.recording,
+        circumstances=asking.circumstances,
+    )

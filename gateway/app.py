@@ -5,23 +5,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-import re
-import secrets
-from collections.abc import AsyncIterator, Mapping
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
 
 import orjson
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from schema.model import load_model
 
+from .access_log import BEGUN, REQUEST_ID, TOLD, AccessLog
 from .answer import (
     Answer,
     Clock,
@@ -29,45 +34,48 @@ from .answer import (
     Request,
     answer,
     is_subscription,
-    operation_weight,
-    prepared_weight,
 )
+from .attended import Attended
+from .budget.spending import Budget
 from .cache import Cache
 from .chores import chores
-from .client_address import client_address
+from .client_address import client_address, is_within, read_address
 from .config import Settings
-from .database import DATABASE_ERRORS, Database
-from .errors import Code, HttpError, RequestError, TooMany, Unauthenticated
-from .failures import failure
+from .cross_origin import CrossOrigin
+from .database import Database
+from .demo_secrets import refuse_demo_keys
+from .documents.listed import load_documents
+from .errors import CallerGone, Code, HttpError, Problem, RequestError, TooMany, Unauthenticated
+from .failures import codes_of, failure
+from .graphiql import make_page
+from .http_requests import JSON, media_type, read_caller, read_headers, read_request, rejects, takes_events
 from .introspection import SchemaViews
 from .live.connection import Live
 from .live.events import EVENT_STREAM, event_response
-from .live.sockets import serve_socket
+from .live.sockets import refuse_socket, serve_socket
 from .local import Local
+from .logs import Event, configure, note
+from .noted import Noted
+from .own_schema import own_schema
 from .partner_roots import partner_roots
-from .policy import load_policy
+from .policy import Policy, load_policy
+from .prepared import operation_weight, prepared_weight
 from .principal import Principals, SigningKey, utc_now
+from .privacy.chores import chores_of
+from .privacy.download import download
+from .privacy.office import open_office
+from .processing import make_record
+from .refusals import RefusalRecords
 from .response import failed
+from .server import SETTINGS
 from .throttle import Throttle
+from .unsubscribe import make_pages, unsubscribe
 from .writes import Tools
 
-GRAPHQL_RESPONSE = "application/graphql-response+json"
-JSON = "application/json"
 JWKS = "application/jwk-set+json"
-DECIDING = {
-    "authorization": "Authorization",
-    "act-as": "Act-As",
-    "processing-purpose": "Processing-Purpose",
-    "on-forbidden": "On-Forbidden",
-}
-# How long a server that stops waits for consumers that do not take their last message.
-LONGEST_STOP_SECONDS = 5
-MEDIA_TYPES = {
-    **{kind: kind for kind in (GRAPHQL_RESPONSE, JSON, EVENT_STREAM)},
-    "application/*": JSON,
-    "*/*": JSON,
-}
-FIXED_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+METHODS = "GET, HEAD, POST, OPTIONS"
+# Several times what it takes to look up a link.
+NOWHERE_SECONDS = 0.05
 
 
 def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
@@ -76,24 +84,48 @@ def create_gateway(settings: Settings, clock: Clock = utc_now) -> Gateway:
     policy = load_policy(settings.policy_folder, model)
     database = Database(settings)
     key = SigningKey.load(settings.signing_key_file, settings.former_key_files)
-    periods = {f"period_{name}": period for name, period in settings.periods().items()}
     principals = Principals(settings, key, database)
-    throttle = Throttle(settings, key.secrets("throttle")[0])
+    throttle = Throttle(settings, key.secrets("throttle")[0], Database(settings))
+    refusals = RefusalRecords(settings.refusal_records_per_minute)
     return Gateway(
         settings=settings,
         model=model,
         policy=policy,
         database=database,
         principals=principals,
-        local=Local(policy, SchemaViews(model, policy)),
+        local=Local(policy, SchemaViews(model, policy), make_record(policy, model)),
         clock=clock,
         tools=Tools(
-            settings, model, key, policy.notice, principals.forget, throttle, partner_roots(policy, model)
+            settings,
+            model,
+            key,
+            policy.notice,
+            principals.forget,
+            throttle,
+            partner_roots(policy, model),
+            policy.version,
+            refusals,
+            open_office(settings, policy, key),
         ),
-        constants={"setting_public_url": f"{settings.public_url.rstrip('/')}/u/", **periods},
+        constants=_constants(settings, policy),
+        documents=load_documents(settings, policy, model),
+        refusals=refusals,
+        noted=Noted(),
+        budget=Budget(settings, key.secrets("budget")[0], lambda: clock().timestamp()),
         operations=Cache(settings.operation_cache_bytes, operation_weight),
         plans=Cache(settings.plan_cache_bytes, prepared_weight),
     )
+
+
+def _constants(settings: Settings, policy: Policy) -> dict[str, object]:
+    """What every statement may bind that no request changes."""
+    return {
+        "setting_public_url": f"{settings.public_url.rstrip('/')}/u/",
+        "setting_read_quota": settings.read_quota,
+        "setting_policy_version": policy.version,
+        "setting_notice_version": policy.notice.version,
+        **{f"period_{name}": period for name, period in settings.periods().items()},
+    }
 
 
 def settle_memory() -> None:
@@ -111,8 +143,11 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
 
 
 def from_environment() -> Starlette:
-    """The application of a worker process, with the settings of the environment."""
-    return create_app(Settings.read())
+    """The application of a worker process, with the settings of the environment; raises `StartError`."""
+    settings = Settings.read()
+    configure(settings.log_level, settings.log_format)
+    refuse_demo_keys(settings)
+    return create_app(settings)
 
 
 def app_of(gateway: Gateway) -> Starlette:
@@ -121,33 +156,81 @@ def app_of(gateway: Gateway) -> Starlette:
     live = Live(gateway)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, object]]:
         await gateway.database.open()
-        last_uses = gateway.principals.last_uses
-        async with live.running(), chores(gateway.settings, gateway.database, gateway.clock, last_uses):
+        place, last_uses = (gateway.database, gateway.clock), gateway.principals.last_uses
+        others = chores_of(gateway.tools.office, *place)
+        async with live.running(), chores(gateway.settings, *place, last_uses, others):
             settle_memory()
-            yield
+            about = {"policy_version": gateway.policy.version, "process": os.getpid()}
+            note(Event.STARTED, **about)
+            yield {SETTINGS: gateway.settings}
+        await gateway.tools.throttle.close()
+        await gateway.budget.close()
         await gateway.database.close()
+        note(Event.STOPPED, **about)
 
-    app = Starlette(lifespan=lifespan, routes=_routes(live))
+    allowed = gateway.settings.allowed_origins
+    crossing = [Middleware(CrossOrigin, allowed)] if allowed else []
+    main = Route("/graphql", Endpoint(live), methods=["GET", "POST", "OPTIONS"])
+    app = Starlette(
+        lifespan=lifespan,
+        routes=[main, *_routes(live)],
+        middleware=[Middleware(AccessLog), *crossing, Middleware(AskedFirst, main)],
+        exception_handlers={HTTPException: _nowhere},
+    )
+    # A redirect would repeat `Host` and the query, which are the client's.
+    app.router.redirect_slashes = False
     app.state.live = live
     return app
 
 
-def _routes(live: Live) -> list[BaseRoute]:
-    gateway = live.gateway
+class AskedFirst:
+    """The ASGI application that hands one route its requests, and all others on to another application.
 
-    async def graphql(request: HttpRequest) -> Response:
-        return await _graphql(live, request)
+    # PERF: Starlette's look through its routes, with what it wraps around each request, takes 15 µs.
+    """
+
+    def __init__(self, app: ASGIApp, route: Route) -> None:
+        self._app = app
+        self._route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Has a request answered; of the route's path those with another method are the others'."""
+        route = self._route
+        is_meant = scope["type"] == "http" and scope["path"] == route.path
+        if is_meant and scope["method"] in (route.methods or ()):
+            scope["route"] = route
+            await route.app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class Endpoint:
+    """`/graphql` over HTTP."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        response = await _graphql(self._live, HttpRequest(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def _routes(live: Live) -> list[BaseRoute]:
+    """Every other route."""
+    gateway = live.gateway
 
     async def socket(websocket: WebSocket) -> None:
         await _socket(live, websocket)
 
-    async def schema(request: HttpRequest) -> Response:
-        return await _schema(gateway, request)
+    answering = partial(partial, _answered, gateway)
 
-    async def ready(_: HttpRequest) -> Response:
-        return await _ready(live)
+    pages = make_pages(gateway.policy.controller.name)
+
+    async def link(request: HttpRequest) -> Response:
+        return await _attended(gateway, request, partial(unsubscribe, gateway, pages))
 
     async def keys(_: HttpRequest) -> Response:
         # RFC 7517; what it holds is public.
@@ -157,14 +240,30 @@ def _routes(live: Live) -> list[BaseRoute]:
     async def health(_: HttpRequest) -> Response:
         return PlainTextResponse("ok\n")
 
+    by_hand = [Route("/graphiql", _graphiql(gateway.settings))] if gateway.settings.graphiql_networks else []
     return [
-        Route("/graphql", graphql, methods=["GET", "POST"]),
+        *by_hand,
         WebSocketRoute("/graphql", socket),
-        Route("/schema.graphql", schema),
+        Route("/schema.graphql", answering(work=_schema)),
+        Route("/export/{token}", answering(work=download)),
         Route("/.well-known/jwks.json", keys),
         Route("/healthz", health),
-        Route("/readyz", ready),
+        Route("/readyz", answering(work=lambda _, __: _ready(live))),
+        Route("/u/{token}", link, methods=["GET", "POST"]),
     ]
+
+
+def _graphiql(settings: Settings) -> Callable[[HttpRequest], Awaitable[Response]]:
+    """The endpoint of GraphiQL's page; as if it were none for whoever comes from another network."""
+    page = make_page()
+
+    async def graphiql(request: HttpRequest) -> Response:
+        address = read_address(client_address(request.scope, settings.trusted_proxies) or "")
+        if not is_within(address, settings.graphiql_networks):
+            raise HTTPException(404)
+        return Response(page.body, headers=page.headers, media_type="text/html")
+
+    return graphiql
 
 
 async def _ready(live: Live) -> Response:
@@ -180,24 +279,28 @@ async def _ready(live: Live) -> Response:
 
 
 async def _graphql(live: Live, request: HttpRequest) -> Response:
-    gateway, request_id = live.gateway, secrets.token_hex(16)
+    gateway, told = live.gateway, request.scope[TOLD]
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers={"allow": METHODS})
     media = JSON
     try:
-        headers = _headers(request)
+        headers = read_headers(request)
         accept = headers.get("accept")
-        media = _media_type(accept)
-        asked = await _read_request(gateway.settings, request, headers)
-        if await _wants_events(gateway, asked, media, accept) and request.method != "HEAD":
-            fixed = {**FIXED_HEADERS, "x-request-id": request_id}
-            return await event_response(live, asked, fixed)
-        found = await answer(gateway, asked)
+        media = media_type(accept)
+        with Attended(request.receive, gateway.settings) as attended:
+            asked = await read_request(gateway.settings, request, headers)
+            attended.has_come()
+            if await _wants_events(gateway, asked, media, accept) and request.method != "HEAD":
+                return await event_response(live, asked)
+            found = await answer(gateway, asked)
     except RequestError as error:
-        return _respond(Answer(failed(error.problems), _status(error, media)), media, request_id, error)
-    except ClientDisconnect:
+        told.codes = codes_of(error.problems)
+        return _respond(Answer(failed(error.problems), _status(error, media)), media, error)
+    except CallerGone:
         return Response(status_code=499)
     except Exception as error:  # the edge: whatever it is, its text stays here and nothing is answered
-        return _respond(failure(error, request_id), media, request_id)
-    return _respond(found, media, request_id)
+        return _respond(failure(error, request.scope[REQUEST_ID], told), media)
+    return _respond(found, media)
 
 
 def _status(error: RequestError, media: str) -> int:
@@ -205,8 +308,15 @@ def _status(error: RequestError, media: str) -> int:
     return 200 if media == JSON and not isinstance(error, HttpError) else error.status
 
 
-def _respond(found: Answer, media: str, request_id: str, error: RequestError | None = None) -> Response:
-    headers = {**FIXED_HEADERS, "x-request-id": request_id}
+async def _wants_events(gateway: Gateway, asked: Request, media: str, accept: str | None) -> bool:
+    """Whether to answer with a stream: where it is preferred, or taken and there is no other way."""
+    if media == EVENT_STREAM or accept is None or EVENT_STREAM not in accept.lower():
+        return media == EVENT_STREAM
+    return takes_events(accept) and await is_subscription(gateway, asked)
+
+
+def _respond(found: Answer, media: str, error: RequestError | None = None) -> Response:
+    headers: dict[str, str] = {}
     media = JSON if media == EVENT_STREAM else media
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = f'Bearer error="invalid_token", error_description="{error.reason}"'
@@ -214,147 +324,70 @@ def _respond(found: Answer, media: str, request_id: str, error: RequestError | N
         headers["retry-after"] = str(error.retry_after_seconds)
     if found.status == 405:
         headers["allow"] = "POST"  # RFC 9110, section 15.5.6
+    if found.status == 408:
+        headers["connection"] = "close"  # RFC 9110, section 15.5.9
     return Response(found.body, found.status, headers, f"{media}; charset=utf-8")
+
+
+async def _nowhere(request: HttpRequest, error: Exception) -> Response:
+    """What Starlette answers itself, a strange path or method, with `errors` like any other mistake.
+
+    A path that leads nowhere, and a link that was given to nobody, are told so after the same time: the
+    look-up of a link takes less. Nothing is held meanwhile but the connection.
+    """
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for these
+    if error.status_code == 404:
+        await asyncio.sleep(request.scope[BEGUN] + NOWHERE_SECONDS - time.perf_counter())
+    message = "there is nothing at this path" if error.status_code == 404 else "the method is not taken here"
+    body = failed([Problem(Code.BAD_REQUEST, message)])
+    return Response(body, error.status_code, error.headers, f"{JSON}; charset=utf-8")
 
 
 async def _socket(live: Live, websocket: WebSocket) -> None:
     try:
-        headers = _headers(websocket)
-        _rejects(headers.get("on-forbidden"))
+        headers = read_headers(websocket)
+        rejects(headers.get("on-forbidden"))
     except HttpError:
-        await websocket.close()  # before it is accepted: HTTP 403
+        await refuse_socket(websocket)
     else:
         await serve_socket(live, websocket, headers)
 
 
+async def _answered(
+    gateway: Gateway,
+    request: HttpRequest,
+    work: Callable[[Gateway, HttpRequest], Awaitable[Response]],
+) -> Response:
+    """What an endpoint that takes no body answers, within bounds."""
+
+    async def come(request: HttpRequest, attended: Attended) -> Response:
+        attended.has_come()
+        return await work(gateway, request)
+
+    return await _attended(gateway, request, come)
+
+
+async def _attended(
+    gateway: Gateway,
+    request: HttpRequest,
+    work: Callable[[HttpRequest, Attended], Awaitable[Response]],
+) -> Response:
+    """What an endpoint beside `/graphql` answers, within bounds; mistakes and faults like there."""
+    told = request.scope[TOLD]
+    try:
+        with Attended(request.receive, gateway.settings) as attended:
+            return await work(request, attended)
+    except HTTPException:
+        raise
+    except RequestError as error:
+        told.codes = codes_of(error.problems)
+        return _respond(Answer(failed(error.problems), error.status), JSON, error)
+    except (ClientDisconnect, CallerGone):
+        return Response(status_code=499)
+    except Exception as error:  # the edge, as above
+        return _respond(failure(error, request.scope[REQUEST_ID], told), JSON)
+
+
 async def _schema(gateway: Gateway, request: HttpRequest) -> Response:
     """The caller's own SDL."""
-    try:
-        headers = _headers(request)
-        address = client_address(request.scope, gateway.settings.trusted_proxies)
-        principal = await gateway.principals.identify(
-            headers.get("authorization"), headers.get("act-as"), gateway.clock(), address
-        )
-    except RequestError as error:
-        return _respond(Answer(failed(error.problems), error.status), JSON, secrets.token_hex(16), error)
-    except DATABASE_ERRORS as error:
-        request_id = secrets.token_hex(16)
-        return _respond(failure(error, request_id), JSON, request_id)
-    found = gateway.local.views.sdl(principal.role, principal.operations)
-    return PlainTextResponse(found, headers=FIXED_HEADERS)
-
-
-# ---------------------------------------------------------------- reading a request
-
-
-def _media_type(accept: str | None) -> str:
-    """The media type of the answer: the best acceptable one (GraphQL over HTTP, section 6.1)."""
-    if accept is None or accept == "*/*":
-        return JSON
-    best, found = 0.0, None
-    for part in accept.split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        media = MEDIA_TYPES.get(kind)
-        quality = _quality(parameters)
-        if media is not None and quality > best:
-            best, found = quality, media
-    if found is None:
-        wanted = f"`Accept` takes {JSON}, {GRAPHQL_RESPONSE} or {EVENT_STREAM}"
-        raise HttpError(Code.BAD_REQUEST, wanted, 406)
-    return found
-
-
-async def _wants_events(gateway: Gateway, asked: Request, media: str, accept: str | None) -> bool:
-    """Whether to answer with a stream: where it is preferred, or taken and there is no other way."""
-    if media == EVENT_STREAM or accept is None or EVENT_STREAM not in accept.lower():
-        return media == EVENT_STREAM
-    ranges = [[piece.strip() for piece in part.split(";")] for part in accept.lower().split(",")]
-    taken = any(kind == EVENT_STREAM and _quality(parameters) > 0 for kind, *parameters in ranges)
-    return taken and await is_subscription(gateway, asked)
-
-
-def _quality(parameters: list[str]) -> float:
-    """The weight of a media range (RFC 9110, section 12.4.2); what is no weight counts as none."""
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name == "q":
-            return float(value) if re.fullmatch(r"[01](\.\d{0,3})?", value) else 0.0
-    return 1.0
-
-
-async def _read_request(settings: Settings, request: HttpRequest, headers: Mapping[str, str]) -> Request:
-    parameters = (
-        _of_url(request) if request.method in ("GET", "HEAD") else await _of_body(settings, request, headers)
-    )
-    query, variables = parameters.get("query"), parameters.get("variables")
-    name, extensions = parameters.get("operationName"), parameters.get("extensions")
-    if not isinstance(query, str) or not query:
-        raise HttpError(Code.BAD_REQUEST, "`query` is missing or no text")
-    if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
-        raise HttpError(Code.BAD_REQUEST, "`variables` and `extensions` are objects")
-    if not isinstance(name, str | None):
-        raise HttpError(Code.BAD_REQUEST, "`operationName` is a text")
-    return Request(
-        query=query,
-        variables=variables or {},
-        operation_name=name or None,
-        authorization=headers.get("authorization"),
-        act_as=headers.get("act-as"),
-        purpose=headers.get("processing-purpose"),
-        reject_on_refusal=_rejects(headers.get("on-forbidden")),
-        may_change=request.method == "POST",
-        client_address=client_address(request.scope, settings.trusted_proxies),
-    )
-
-
-def _headers(request: HTTPConnection) -> dict[str, str]:
-    """The headers by name; one that decides something must not be given twice."""
-    found: dict[str, str] = {}
-    for name, value in request.scope["headers"]:
-        key = name.decode("latin-1")
-        if key in found and key in DECIDING:
-            raise HttpError(Code.BAD_REQUEST, f"`{DECIDING[key]}` is given more than once")
-        found[key] = value.decode("latin-1")
-    return found
-
-
-def _rejects(value: str | None) -> bool:
-    if value not in (None, "null", "reject"):
-        raise HttpError(Code.BAD_REQUEST, "`On-Forbidden` takes `null` or `reject`")
-    return value == "reject"
-
-
-def _of_url(request: HttpRequest) -> dict[str, Any]:
-    parameters: dict[str, Any] = dict(request.query_params)
-    for name in ("variables", "extensions"):
-        if name in parameters:
-            parameters[name] = _json(parameters[name].encode("utf-8", "surrogatepass"), name)
-    return parameters
-
-
-async def _of_body(settings: Settings, request: HttpRequest, headers: Mapping[str, str]) -> dict[str, Any]:
-    # A content type that no form can send: no cross-site request without a preflight.
-    kind, *parameters = (part.strip().lower() for part in headers.get("content-type", "").split(";"))
-    if kind != JSON:
-        raise HttpError(Code.BAD_REQUEST, f"`Content-Type` is {JSON}", 415)
-    charsets = {
-        part.removeprefix("charset=").strip('"') for part in parameters if part.startswith("charset=")
-    }
-    if charsets - {"utf-8"} or "content-encoding" in headers:
-        raise HttpError(Code.BAD_REQUEST, "the body is plain UTF-8", 415)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > settings.body_limit_bytes:
-            raise HttpError(Code.BAD_REQUEST, f"the body is over {settings.body_limit_bytes} bytes", 413)
-    found = _json(bytes(body), "the body")
-    if not isinstance(found, dict):
-        raise HttpError(Code.BAD_REQUEST, "the body is no JSON object")
-    return found
-
-
-def _json(text: bytes, name: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise HttpError(Code.BAD_REQUEST, f"{name} is no JSON in UTF-8") from error
+    return PlainTextResponse(await own_schema(gateway, read_caller(gateway.settings, request)))

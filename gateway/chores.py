@@ -1,76 +1,92 @@
-"""What a worker does beside answering: it sends mail, deletes what holds no more, notes last uses."""
+"""What a worker does beside answering: it seals, sends mail, deletes what holds no more, notes last uses."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
+    ColumnElement,
     DateTime,
     Uuid,
+    and_,
     bindparam,
     delete,
     func,
     literal_column,
+    not_,
     select,
     tuple_,
     update,
 )
 from sqlmodel import SQLModel
 
+from .audit.anchors import Anchoring
+from .audit.lines import CHAINS
+from .audit.sealer import Sealer
 from .config import Settings
-from .database import DATABASE_ERRORS, Database, DatabaseConflict, DatabaseTimeout
-from .mail.outbox import Outbox
+from .database import Database
+from .logs import Event, about, milliseconds, note
+from .mail.outbox import OWED, Outbox
 from .mail.sender import Sender
 from .mail.server import read_server
 from .mail.smtp import Smtp
 from .principal import LastUses
+from .privacy.chores import Chore
+from .privacy.retention.daily import once_a_day
 from .statements.bound import compiled
+from .tasks import end_tasks
 from .writes.once import KEPT
 
-log = logging.getLogger("gateway")
-
-MAIL_SECONDS, TIDY_SECONDS, CANCEL_SECONDS = 2, 3600, 0.1
+MAIL_SECONDS, TIDY_SECONDS, RETENTION_SECONDS = 2, 3600, 600
 BATCH = 1000
 # What is deleted, by table: the column that says how old a row is, and how long it is kept after.
 OLD: Mapping[str, tuple[str, timedelta]] = {
     "idempotency": ("created_at", KEPT),
     "one_time_link": ("expires_at", timedelta(0)),
+    "export_document": ("expires_at", timedelta(0)),
     "session": ("expires_at", timedelta(0)),
 }
 
 
 @asynccontextmanager
 async def chores(
-    settings: Settings, database: Database, clock: Callable[[], datetime], last_uses: LastUses
+    settings: Settings,
+    database: Database,
+    clock: Callable[[], datetime],
+    last_uses: LastUses,
+    others: Iterable[Chore] = (),
 ) -> AsyncIterator[None]:
-    """Runs the chores while the block runs; one that fails is tried again in its time."""
+    """Runs the chores and the others while the block runs; one that fails is tried again in its time."""
     tasks = [asyncio.create_task(_repeat("tidying", TIDY_SECONDS, lambda: tidy(settings, database, clock())))]
 
-    async def keep() -> None:
-        await keep_last_uses(database, last_uses)
+    async def keep() -> int:
+        return await keep_last_uses(database, last_uses)
 
-    tasks.append(asyncio.create_task(_repeat("last uses", settings.last_used_seconds, keep)))
+    tasks.append(asyncio.create_task(_repeat("last_uses", settings.last_used_seconds, keep)))
+    for chain in CHAINS:
+        seal = Sealer(database, chain).seal
+        tasks.append(asyncio.create_task(_repeat("sealing", settings.seal_seconds, _timed(seal, clock))))
+    if settings.anchor is not None:
+        anchor = Anchoring(database, settings.anchor).anchor
+        tasks.append(asyncio.create_task(_repeat("anchoring", 60 * settings.anchor_minutes, anchor)))
+    if settings.retention_hour is not None:
+        retention = _timed(once_a_day(settings), clock)
+        tasks.append(asyncio.create_task(_repeat("retention", RETENTION_SECONDS, retention)))
     if (sender := sender_of(settings, database, clock)) is not None:
         tasks.append(asyncio.create_task(_repeat("mail", MAIL_SECONDS, sender.send_due)))
+    tasks += [asyncio.create_task(_repeat(one.name, one.seconds, one.work)) for one in others]
     try:
         yield
     finally:
-        await _end(set(tasks))
-        await _tried("last uses", keep)
-
-
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancels until all have ended: before Python 3.12 `asyncio.wait_for` may swallow a cancellation."""
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+        await end_tasks(tasks)
+        await _tried("last_uses", keep)
 
 
 def sender_of(settings: Settings, database: Database, clock: Callable[[], datetime]) -> Sender | None:
@@ -81,27 +97,35 @@ def sender_of(settings: Settings, database: Database, clock: Callable[[], dateti
     return Sender(Outbox(database), Smtp(server, settings.mail_from), clock)
 
 
-async def _repeat(name: str, seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+def _timed(
+    chore: Callable[[datetime], Awaitable[int]], clock: Callable[[], datetime]
+) -> Callable[[], Awaitable[int]]:
+    """The chore at whatever time it is."""
+    return lambda: chore(clock())
+
+
+async def _repeat(name: str, seconds: float, chore: Callable[[], Awaitable[int]]) -> None:
     while True:
         await _tried(name, chore)
         await asyncio.sleep(seconds)
 
 
-async def _tried(name: str, chore: Callable[[], Awaitable[None]]) -> None:
+async def _tried(name: str, chore: Callable[[], Awaitable[int]]) -> None:
+    start = time.perf_counter()
     try:
-        await chore()
-    except (*DATABASE_ERRORS, DatabaseTimeout, DatabaseConflict) as error:
-        # The error's text may quote values: its type and SQLSTATE say enough.
-        log.error("%s: %s %s", name, type(error).__name__, getattr(error, "sqlstate", ""))
+        rows = await chore()
     except Exception as error:  # a chore never ends before its worker does
-        log.error("%s: fault: %s", name, type(error).__name__)
+        note(Event.CHORE_FAILED, chore=name, **about(error))
+    else:
+        if rows:
+            note(Event.CHORE_DONE, chore=name, rows=rows, duration_ms=milliseconds(start))
 
 
-async def keep_last_uses(database: Database, last_uses: LastUses) -> None:
-    """Writes down when each token was last used, in one statement; what fails is remembered."""
+async def keep_last_uses(database: Database, last_uses: LastUses) -> int:
+    """Writes down when each token was last used, in one statement, and counts; what fails is remembered."""
     taken = last_uses.take()
     if not taken:
-        return
+        return 0
     text, names = _last_uses()
     # One order for all workers, so that none waits for another in a circle.
     values: dict[str, object] = {"tokens": sorted(taken), "times": [taken[key] for key in sorted(taken)]}
@@ -111,18 +135,29 @@ async def keep_last_uses(database: Database, last_uses: LastUses) -> None:
     except BaseException:
         last_uses.put_back(taken)
         raise
+    return len(taken)
 
 
-async def tidy(settings: Settings, database: Database, now: datetime) -> None:
-    """Deletes what holds no more, and mail older than the tokens in it, in batches of short locks."""
-    mail = {"mail": ("created_at", timedelta(days=settings.order_token_days))}
-    for table, (column, kept) in {**OLD, **mail}.items():
+async def tidy(settings: Settings, database: Database, now: datetime) -> int:
+    """Deletes what holds and counts no more, and mail older than its tokens, in batches of short locks.
+
+    Returns how many rows that were.
+    """
+    deleted = 0
+    by_settings = {
+        "mail": ("created_at", timedelta(days=settings.order_token_days)),
+        **dict.fromkeys(("daily_subject", "daily_reading"), ("day", timedelta(days=2))),
+        "attempt": ("at", timedelta(seconds=settings.throttle_window_seconds)),  # drained by then
+    }
+    for table, (column, kept) in {**OLD, **by_settings}.items():
         text, names = _old_rows(table, column)
         values: dict[str, object] = {"before": now - kept}
         gone = BATCH
         while gone == BATCH:
             async with database.transaction(None) as transaction:
                 gone = len(await transaction.rows(text, [values[name] for name in names]))
+            deleted += gone
+    return deleted
 
 
 @lru_cache(maxsize=1)
@@ -138,12 +173,15 @@ def _last_uses() -> tuple[str, tuple[str, ...]]:
     return compiled(update(table).where(table.c.id == seen.c.token).values(last_used_at=later))
 
 
-@lru_cache(maxsize=len(OLD) + 1)
+@cache
 def _old_rows(name: str, column: str) -> tuple[str, tuple[str, ...]]:
     table = SQLModel.metadata.tables[name]
     key = tuple_(*table.primary_key.columns)
-    old = select(*table.primary_key.columns).where(
-        table.c[column] <= bindparam("before", type_=DateTime(timezone=True))
-    )
+    is_old: ColumnElement[bool] = table.c[column] <= bindparam("before", type_=DateTime(timezone=True))
+    if name == "mail":
+        # What is owed stays until it is sent, or the run of retention writes it anew.
+        is_old = and_(is_old, not_(literal_column(OWED, Boolean())))
+    old = select(*table.primary_key.columns).where(is_old)
     batch = old.order_by(table.c[column]).limit(literal_column(str(BATCH)))
-    return compiled(delete(table).where(key.in_(batch)).returning(table.c[column]))
+    # Asked of the row itself too: one that was renewed since it was found old stays.
+    return compiled(delete(table).where(key.in_(batch), is_old).returning(table.c[column]))

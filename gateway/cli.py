@@ -18,11 +18,19 @@ from rich.console import Console
 
 from schema.model import load_model
 
+from .audit_commands import audit_commands
 from .config import Settings
+from .documents_commands import documents_commands
 from .errors import StartError
 from .introspection import SchemaViews
+from .logs import configure, place_of
 from .policy import ROLES, default_folder, load_policy
+from .processing import make_record
+from .processing.rendered import Format, rendered
+from .retention_commands import retention_commands
 from .staff_commands import designate, employee_commands
+from .subject_commands import subject_commands
+from .subject_copy_commands import export, export_form
 
 cli = typer.Typer(
     help="A GraphQL gateway with field-level access control over a store's customer register.",
@@ -30,9 +38,15 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-policy_commands = typer.Typer(help="Checks the policy.", no_args_is_help=True)
+policy_commands = typer.Typer(help="Checks the policy, and says what it comes to.", no_args_is_help=True)
 cli.add_typer(policy_commands, name="policy")
+cli.add_typer(audit_commands, name="audit")
 cli.add_typer(employee_commands, name="employee")
+cli.add_typer(documents_commands, name="documents")
+cli.add_typer(subject_commands, name="subject")
+subject_commands.command()(export)
+subject_commands.command("schema")(export_form)
+cli.add_typer(retention_commands, name="retention")
 cli.command()(designate)
 
 Folder = Annotated[
@@ -41,12 +55,15 @@ Folder = Annotated[
 
 
 def main() -> None:
-    """Runs a command. A `StartError` is one line on standard error and exit status 1."""
+    """Runs a command. What stops it is one line on standard error, and exit status 1."""
+    configure("warning", "auto")
     try:
         with _terminated_like_interrupted():
             cli()
     except StartError as error:
         _fail(str(error))
+    except Exception as error:  # a traceback would quote values
+        _fail(f"a fault of the gateway: {type(error).__name__} at {place_of(error)}")
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -92,40 +109,34 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="How many processes answer.")] = 1,
 ) -> None:
     """Serve the database of GATEWAY_DATABASE_URL."""
-    import uvicorn
-
-    from .app import LONGEST_STOP_SECONDS, create_gateway
+    from .app import create_gateway
+    from .append_only import refuse_who_may_change_records
+    from .demo_secrets import refuse_demo_database, refuse_demo_keys
     from .migrate import current_is_head
+    from .server import serve as run
 
     settings = Settings.read()
+    configure(settings.log_level, settings.log_format)
+    refuse_demo_keys(settings)
     create_gateway(settings)
-    if not current_is_head(settings.database_url.get_secret_value()):
+    url = settings.database_url.get_secret_value()
+    if not current_is_head(url):
         raise StartError("the database has an older schema: run `gateway migrate`")
-    uvicorn.run(
-        "gateway.app:from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        ws_max_size=settings.body_limit_bytes,
-        timeout_graceful_shutdown=LONGEST_STOP_SECONDS,
-        log_level="warning",
-        access_log=False,
-        # Whom to believe is GATEWAY_TRUSTED_PROXIES alone.
-        proxy_headers=False,
-        server_header=False,
-    )
+    refuse_demo_database(url)
+    refuse_who_may_change_records(url)
+    run("gateway.app:from_environment", settings, host, port, workers)
 
 
 @cli.command()
 def migrate(
     role: Annotated[str, typer.Option(help="The login role `gateway serve` uses.")] = "gateway",
+    keeper: Annotated[str, typer.Option(help="That of `audit drop`, `retention run`.")] = "gateway_keeper",
 ) -> None:
     """Bring the database of GATEWAY_OWNER_DATABASE_URL (or GATEWAY_DATABASE_URL) to the newest schema."""
     from .migrate import migrate as upgrade
 
     settings = Settings.read()
-    upgrade(settings.owner_url, role=role)
+    upgrade(settings.owner_url, role=role, keeper=keeper)
     Console().print("the database has the newest schema")
 
 
@@ -209,3 +220,21 @@ def policy_check(
         typer.echo(json.dumps({"version": found.version, "lines": len(found.lines), "roles": list(ROLES)}))
     else:
         typer.echo(f"policy {found.version}: {len(found.lines)} lines for {len(ROLES)} roles")
+
+
+@policy_commands.command("record")
+def policy_record(
+    form: Annotated[Format, typer.Option("--format", help="What to write it as.")] = Format.MARKDOWN,
+    output: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
+    folder: Folder = None,
+) -> None:
+    """Write the record of processing activities (GDPR Article 30) that the policy and the tables come to."""
+    model = load_model()
+    text = rendered(make_record(load_policy(folder or default_folder(), model), model), form)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"`--output`: the file cannot be written: {error.strerror}") from error

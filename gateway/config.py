@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schema.formats import mailbox
+from schema.formats import CASE_REFERENCE, mailbox
 
+from .audit.place import checked_place
+from .budget.beside import most_beside
+from .budget.place import checked_store
+from .cross_origin import checked_origin
 from .errors import StartError
 from .mail.server import read_server
 from .policy import ROLES, STAFF, default_folder
+from .working_days import Country, TimeZone
 
 
 class Settings(BaseSettings):
@@ -26,6 +32,9 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(description="where PostgreSQL is: `postgresql://…`")
     owner_database_url: SecretStr | None = Field(
         None, description="the same database as the owner of its tables, for `migrate` and `token`"
+    )
+    keeper_database_url: SecretStr | None = Field(
+        None, description="the same database as the role that may delete records, for `audit drop`"
     )
     signing_key_file: Path | None = Field(
         None, description="the Ed25519 key that signs and verifies access tokens (PEM)"
@@ -70,6 +79,12 @@ class Settings(BaseSettings):
     )
     oidc_timeout_seconds: float = Field(3, gt=0, le=30, description="how long it may take to answer")
     policy_folder: Path = Field(default_factory=default_folder, description="the policy files")
+    documents_folder: Path | None = Field(
+        None, description="the manifests of the client applications' documents"
+    )
+    trusted_only: frozenset[str] = Field(
+        frozenset(), description="roles that may send the documents of their manifests alone, as JSON"
+    )
     public_url: str = Field("https://store.example/", description="where the store reaches the gateway")
 
     pool_connections: int = Field(10, ge=1, description="connections per time-out class and worker")
@@ -81,32 +96,68 @@ class Settings(BaseSettings):
     operation_cache_bytes: int = Field(
         2_000_000,
         ge=1,
-        description="text of the parsed documents kept per worker; in memory about 100 times that",
+        description="text of the parsed documents kept per worker, 150 more for each",
     )
-    plan_cache_bytes: int = Field(8_000_000, ge=1, description="SQL of the plans kept per worker")
+    plan_cache_bytes: int = Field(
+        8_000_000, ge=1, description="SQL of the plans kept per worker, with what they hold of documents"
+    )
     principal_cache_entries: int = Field(10000, ge=1, description="verified tokens kept per worker")
 
+    connection_limit: int = Field(2000, ge=1, description="connections of a worker, idle ones among them")
+    head_limit_bytes: int = Field(32 * 1024, ge=4096, description="largest URL and headers of a request")
+    head_timeout_seconds: float = Field(10, gt=0, description="how long they may take to come")
     body_limit_bytes: int = Field(256 * 1024, ge=1024, description="largest request body, and message")
+    body_timeout_seconds: float = Field(10, gt=0, description="how long a body may take to come")
+    request_timeout_seconds: float = Field(30, gt=0, description="how long a request may take, once it came")
+    send_timeout_seconds: float = Field(60, gt=0, description="how long a client may take to take an answer")
+    keep_alive_seconds: int = Field(5, ge=1, description="how long a connection is kept between requests")
+    document_limit_bytes: int = Field(100_000, ge=1000, description="longest document")
     token_limit: int = Field(10_000, ge=100, description="most lexical tokens of a document")
     depth_limit: int = Field(20, ge=3, description="deepest nesting of a document")
+    root_field_limit: int = Field(50, ge=1, description="most root fields of an operation, fragments spread")
+    alias_limit: int = Field(2000, ge=1, description="most aliases of a document, its fragments spread")
+    directive_limit: int = Field(100, ge=1, description="most directives of a document, its fragments spread")
     repetition_limit: int = Field(
         100_000, ge=100, description="most pairs of equal response keys in a document"
     )
     field_limit: int = Field(
         4000, ge=100, description="most fields of a document with its fragments spread; an object counts 5"
     )
+    variable_limit: int = Field(20_000, ge=100, description="most values in the variables of an operation")
+    variable_depth_limit: int = Field(50, ge=5, description="deepest nesting of the variables")
     condition_limit: int = Field(
         1000, ge=10, description="most conditions of an operation; one on a relation or a sort key counts 10"
     )
     listed_limit: int = Field(
         10_000, ge=100, description="most values in the lists of an operation's conditions"
     )
-    cost_limit: int = Field(250_000, ge=100, description="most values an operation may ask for")
+    cost_limit: int = Field(250_000, ge=100, description="most that an operation may cost")
+    budget_per_minute: int = Field(
+        10_000_000, ge=1, description="what the operations of one principal may cost in a minute together"
+    )
+    budget_url: SecretStr | None = Field(
+        None, description="where workers count budgets together: `redis://…`, `rediss://…` or `valkey://…`"
+    )
     mutation_limit: int = Field(10, ge=1, description="most changes of an operation")
     page_default: int = Field(20, ge=1, description="entries of a page when none are asked for")
     page_limit: int = Field(100, ge=1, description="most entries of a page")
 
+    list_limit: int = Field(
+        20, ge=1, description="people of whom an employee sees at once what a purpose without lists grants"
+    )
+    read_quota: int = Field(1000, ge=1, description="customers of whom an employee may read in a day (UTC)")
+    refusal_records_per_minute: int = Field(
+        60, ge=1, description="refusals of one principal recorded in a minute and worker"
+    )
+
+    case_reference: str = Field(
+        CASE_REFERENCE, description="what the store's case references look like, as a regular expression"
+    )
+
     access_token_minutes: int = Field(15, ge=1, le=60, description="how long a customer's access token holds")
+    employee_token_minutes: int = Field(
+        60, ge=1, description="how long a token of the gateway's own for an employee may hold at most"
+    )
     session_days: int = Field(30, ge=1, le=365, description="how long a customer stays signed in at most")
     refresh_token_days: int = Field(
         14, ge=1, le=365, description="how long a session holds without a refresh"
@@ -118,17 +169,24 @@ class Settings(BaseSettings):
         60, ge=5, le=24 * 60, description="how long a link to set a new password holds"
     )
     password_reset_again_minutes: int = Field(
-        5, ge=0, le=24 * 60, description="how soon such a link is mailed again to the same address"
+        5,
+        ge=0,
+        le=24 * 60,
+        description="how soon such a link, or one to confirm, is mailed again to the same address",
     )
     throttle_account_limit: int = Field(
-        10, ge=1, description="attempts at an account in a window and worker, known or not, of each kind"
+        10, ge=1, description="attempts at an account from one network in a window, of each kind"
     )
     throttle_client_limit: int = Field(
-        100, ge=1, description="attempts of a client address in a window and worker, of all kinds"
+        100, ge=1, description="attempts of a client's network in a window, of all kinds"
     )
-    throttle_window_seconds: int = Field(900, ge=1, description="how long attempts are counted together")
+    # NIST SP 800-63B-4, section 3.2.2: no more than 100 failures of one account.
+    throttle_everywhere_limit: int = Field(
+        100, ge=1, description="attempts at an account from everywhere, beyond which each network has one"
+    )
+    throttle_window_seconds: int = Field(900, ge=1, description="in how long a full count drains")
 
-    order_token_days: int = Field(30, ge=1, le=365, description="how long a guest's token for an order holds")
+    order_token_days: int = Field(30, ge=1, le=365, description="how long a token for one order holds")
     order_access_minutes: int = Field(
         5, ge=0, le=24 * 60, description="how soon a link to the same order is mailed again"
     )
@@ -137,6 +195,13 @@ class Settings(BaseSettings):
         None, description="the mail server: `smtp://…` or `smtps://…`; without one mail stays in its table"
     )
     mail_from: str = Field("no-reply@store.example", description="the address mail is sent from")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least level that is logged"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json`, `console`, or by whether standard error is a terminal"
+    )
 
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         (), description="proxies that say from where a request comes, as JSON: networks in CIDR notation"
@@ -149,8 +214,15 @@ class Settings(BaseSettings):
         24, ge=0, le=168, description="how long a partner's former key holds beside the new one"
     )
 
+    seal_seconds: float = Field(5, gt=0, description="how often new records are sealed")
+    anchor: str | None = Field(None, description="where the newest seals are told: a file or `https://…`")
+    anchor_minutes: float = Field(60, gt=0, description="how often they are told there")
+
+    graphiql_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (), description="networks from which `/graphiql` is there, as JSON, in CIDR notation"
+    )
     allowed_origins: tuple[str, ...] = Field(
-        (), description="origins of other hosts whose pages may open a socket, as JSON"
+        (), description="origins whose pages may ask and open sockets from elsewhere, as JSON"
     )
     live_connection_limit: int = Field(1000, ge=1, description="sockets and event streams of a worker")
     live_connections_per_principal: int = Field(
@@ -176,6 +248,28 @@ class Settings(BaseSettings):
     withdrawal_days: int = Field(
         14, ge=14, description="how long after a delivery one may withdraw; by law at least 14"
     )
+    time_zone: TimeZone = Field("Europe/Helsinki", description="whose days withdrawals and vouchers go by")
+    holidays: Country = Field("FI", description="whose public holidays put the end of a period off")
+    fiscal_year_end: str = Field(
+        "12-31",
+        pattern="^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+        description="the day on which the store's fiscal years end, as MM-DD",
+    )
+    erasure_seconds: float = Field(
+        60, gt=0, description="how often each worker looks for erasures to be done or brought to their end"
+    )
+    erasure_ledger: Path | None = Field(
+        None, description="the file that erasures are written to, which a restored backup does not undo"
+    )
+    retention_hour: int | None = Field(
+        None, ge=0, le=23, description="from which hour (UTC) on a worker runs the retention, once a day"
+    )
+    export_days: int = Field(
+        7, ge=1, le=30, description="how long the link to a copy of somebody's data holds"
+    )
+    cooling_off_days: int = Field(
+        3, ge=1, le=14, description="how long an erasure waits, and can be taken back"
+    )
 
     @field_validator("smtp_url")
     @classmethod
@@ -183,6 +277,37 @@ class Settings(BaseSettings):
         if url is not None:
             read_server(url.get_secret_value())
         return url
+
+    @field_validator("anchor")
+    @classmethod
+    def _is_place(cls, place: str | None) -> str | None:
+        return None if place is None else checked_place(place)
+
+    @field_validator("budget_url")
+    @classmethod
+    def _is_store(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            checked_store(url.get_secret_value())
+        return url
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(checked_origin(origin) for origin in origins)
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _in_any_case(cls, name: object) -> object:
+        return name.lower() if isinstance(name, str) else name
+
+    @field_validator("case_reference")
+    @classmethod
+    def _is_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error:
+            raise ValueError("it is no regular expression") from None
+        return pattern
 
     @field_validator("oidc_algorithms")
     @classmethod
@@ -212,8 +337,19 @@ class Settings(BaseSettings):
     def _agree(self) -> Self:
         if self.page_default > self.page_limit:
             raise ValueError("GATEWAY_PAGE_DEFAULT is more than GATEWAY_PAGE_LIMIT")
+        most = self.cost_limit + most_beside(self.document_limit_bytes, self.variable_limit)
+        if self.budget_per_minute < most:
+            raise ValueError(f"GATEWAY_BUDGET_PER_MINUTE is less than an operation may take, {most}")
+        if strange := self.trusted_only - set(ROLES):
+            raise ValueError(f"GATEWAY_TRUSTED_ONLY names no role `{min(strange)}`")
         if unknown := set(self.statement_timeout_seconds_by_role) - set(ROLES):
             raise ValueError(f"GATEWAY_STATEMENT_TIMEOUT_SECONDS_BY_ROLE names no role `{min(unknown)}`")
+        return self
+
+    @model_validator(mode="after")
+    def _retention_has_its_role(self) -> Self:
+        if self.retention_hour is not None and self.keeper_database_url is None:
+            raise ValueError("GATEWAY_RETENTION_HOUR goes with GATEWAY_KEEPER_DATABASE_URL")
         return self
 
     @model_validator(mode="after")
@@ -236,10 +372,13 @@ class Settings(BaseSettings):
         return self.statement_timeout_seconds_by_role.get(role or "", self.statement_timeout_seconds)
 
     @classmethod
-    def read(cls) -> Settings:
-        """The settings of the environment; raises `StartError` naming what is missing or wrong."""
+    def read(cls, **given: SecretStr) -> Settings:
+        """The settings of the environment; raises `StartError` naming what is missing or wrong.
+
+        What is `given` counts, whatever the environment says.
+        """
         try:
-            return cls()
+            return cls(**given)  # type: ignore[arg-type]
         except ValidationError as error:
             found = error.errors()[0]
             name = "_".join(["GATEWAY", *(str(part) for part in found["loc"])]).upper()

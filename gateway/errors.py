@@ -4,10 +4,12 @@ Exception
 ├── StartError            stops a command or the start, in one line for a person
 │   └── PolicyError       a policy file is wrong; the line names file and line
 ├── SocketEnd             a WebSocket closes, with a code and a reason
+├── RequestTimeout        a request took longer than any may; what it did is cancelled
+├── CallerGone            nobody waits for the answer any more; what was done for it is cancelled
 └── RequestError          the caller's mistake: the operation is refused whole, nothing is read
     └── HttpError         the request is no GraphQL request, or the caller is not known (HTTP 4xx)
         ├── Unauthenticated   the token proves nothing (HTTP 401)
-        ├── TooMany           the caller has too much open already, or tried too often (HTTP 429)
+        ├── TooMany           the caller has too much open already, or tried or spent too much (HTTP 429)
         └── CallerLost        a connection's caller is no longer who opened it: it ends
 """
 
@@ -28,6 +30,11 @@ class Code(StrEnum):
     UNKNOWN_PURPOSE = "UNKNOWN_PURPOSE"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     DOCUMENT_FORBIDDEN = "DOCUMENT_FORBIDDEN"
+    PERSISTED_QUERY_NOT_FOUND = "PERSISTED_QUERY_NOT_FOUND"
+    PERSISTED_QUERY_NOT_IN_LIST = "PERSISTED_QUERY_NOT_IN_LIST"
+    PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
+    READ_QUOTA = "READ_QUOTA"
+    BUDGET_SPENT = "BUDGET_SPENT"
     # live
     TOO_MANY_CONNECTIONS = "TOO_MANY_CONNECTIONS"
     TOO_MANY_OPERATIONS = "TOO_MANY_OPERATIONS"
@@ -67,6 +74,14 @@ class SocketEnd(Exception):
         self.reason = reason
 
 
+class RequestTimeout(Exception):
+    """A request took longer than `GATEWAY_REQUEST_TIMEOUT_SECONDS` (HTTP 504)."""
+
+
+class CallerGone(Exception):
+    """The client has closed its connection before it was answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """Where in the document, 1-based (GraphQL specification, section 7.1.2, `locations`)."""
@@ -95,28 +110,45 @@ class RequestError(Exception):
 
 
 class HttpError(RequestError):
-    """The request is refused before it is read as GraphQL; its status holds for every media type."""
+    """The request is refused before it is read as GraphQL; its status holds for every media type.
 
-    def __init__(self, code: Code, message: str, status: int = 400) -> None:
-        super().__init__(Problem(code, message), status=status)
+    `principal` is whom it is refused to, where that is known although they are not let in.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        status: int = 400,
+        principal: object = None,
+        extensions: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(Problem(code, message, None, extensions or {}), status=status)
+        self.principal = principal
 
 
 class Unauthenticated(HttpError):
     """HTTP 401; `reason` goes into `WWW-Authenticate` (RFC 6750, section 3)."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(Code.UNAUTHENTICATED, f"the token is not accepted: {reason}", status=401)
+    def __init__(self, reason: str, principal: object = None) -> None:
+        super().__init__(Code.UNAUTHENTICATED, f"the token is not accepted: {reason}", 401, principal)
         self.reason = reason
 
 
 class TooMany(HttpError):
-    """HTTP 429: the caller has as much open, or tried as often, as it may.
+    """HTTP 429: the caller has as much open, or has tried as often or spent as much, as it may.
 
     There is room when something of it ends, or after `retry_after_seconds` (RFC 9110, section 10.2.3).
     """
 
-    def __init__(self, code: Code, message: str, retry_after_seconds: int = 1) -> None:
-        super().__init__(code, message, status=429)
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        retry_after_seconds: int = 1,
+        extensions: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(code, message, status=429, extensions=extensions)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -7,7 +7,7 @@ role and policy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from graphql import (
@@ -33,7 +33,8 @@ from schema.model import Entity, Model
 from schema.mutation import Input
 
 from .grants import Grants, Refused, Use
-from .operation import Operation, variables_of
+from .looks import variables_of
+from .operation import Operation
 from .plan.judge import may_ask
 from .policy import Policy
 
@@ -48,8 +49,13 @@ class SchemaViews:
     def __init__(self, model: Model, policy: Policy) -> None:
         self._model = model
         self._policy = policy
-        self._document = parse(model.sdl(), no_location=True)
         self._view = lru_cache(maxsize=MOST_VIEWS)(self._make)
+        self._text = lru_cache(maxsize=MOST_VIEWS)(self._print)
+
+    @cached_property
+    def _document(self) -> DocumentNode:
+        # PERF: 0.05 s of a worker's start; most workers are never asked for a schema.
+        return parse(self._model.sdl(), no_location=True)
 
     def of(self, role: str | None, operations: frozenset[str] = frozenset()) -> GraphQLSchema:
         """The schema a role sees, of the root fields it is limited to, if to any; always a valid one."""
@@ -57,6 +63,9 @@ class SchemaViews:
 
     def sdl(self, role: str | None, operations: frozenset[str] = frozenset()) -> str:
         """The same in the schema definition language."""
+        return self._text(role, operations)
+
+    def _print(self, role: str | None, operations: frozenset[str]) -> str:
         return print_schema(self._view(role, operations)) + "\n"
 
     def answer(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from pydantic import SecretStr
 from uuid6 import uuid7
 
 from .config import Settings
@@ -28,6 +29,20 @@ class Wanted:
     who: str | None
     order: str | None
     lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """What signs tokens that begin now and hold so long."""
+
+    key: SigningKey
+    settings: Settings
+    now: datetime
+    lifetime: timedelta
+
+    def sign(self, kind: str, holder: uuid.UUID, **limits: uuid.UUID | None) -> str:
+        """A token of a customer or an employee, with what it is limited to."""
+        return self.key.sign(kind, holder, self.settings, now=self.now, lifetime=self.lifetime, **limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +68,8 @@ def demo_place(data_dir: Path) -> tuple[Settings, str]:
     except OSError as error:
         raise StartError(f"no demo runs on {data_dir}: start it with `gateway demo`") from error
     settings = demo_settings(running["gateway_url"], data_dir / "signing-key.pem", "http://127.0.0.1/")
-    return settings, running["owner_url"]
+    keeper = SecretStr(running.get("keeper_url", ""))
+    return settings.model_copy(update={"keeper_database_url": keeper}), running["owner_url"]
 
 
 def make_key(settings: Settings) -> None:
@@ -75,19 +91,38 @@ async def issue(wanted: Wanted, settings: Settings, owner_url: str) -> str:
     try:
         if wanted.role in ("carrier", "newsletter"):
             return await _partner(connection, wanted)
-        key = SigningKey.load(settings.signing_key_file)
-        kind, holder = (
-            ("employee", await _employee(connection, wanted))
-            if wanted.role in STAFF
-            else (
-                "customer",
-                await _customer(connection, wanted),
-            )
-        )
-        order = None if wanted.order is None else await _order(connection, wanted.order, holder)
-        return key.sign(kind, holder, settings, now=utc_now(), lifetime=wanted.lifetime, order_id=order)
+        signer = Signer(SigningKey.load(settings.signing_key_file), settings, utc_now(), wanted.lifetime)
+        if wanted.role in STAFF:
+            if wanted.order is not None:
+                raise StartError("`--order` limits a customer's token")
+            if wanted.lifetime > timedelta(minutes=settings.employee_token_minutes):
+                raise StartError(f"`--minutes` is {settings.employee_token_minutes} at most for an employee")
+            return signer.sign("employee", await _employee(connection, wanted))
+        customer = await _customer(connection, wanted)
+        order = None if wanted.order is None else await _order(connection, wanted.order, customer)
+        return await customer_token(connection, signer, customer, order)
     finally:
         await connection.close()
+
+
+async def customer_token(
+    connection: Any, signer: Signer, customer: uuid.UUID, order: uuid.UUID | None = None
+) -> str:
+    """A customer's token, or one of a single order, of a new session that can be ended like any other.
+
+    The session is kept for as long as the token is taken, with the leeway.
+    """
+    session, leeway = uuid7(), timedelta(seconds=signer.settings.token_leeway_seconds)
+    await connection.execute(
+        "INSERT INTO session (id, customer_id, order_id, created_at, last_refreshed_at, expires_at)"
+        " VALUES ($1, $2, $3, $4, $4, $5)",
+        session,
+        customer,
+        order,
+        signer.now,
+        signer.now + signer.lifetime + leeway,
+    )
+    return signer.sign("customer", customer, order_id=order, session_id=session)
 
 
 async def _customer(connection: Any, wanted: Wanted) -> uuid.UUID:

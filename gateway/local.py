@@ -1,4 +1,4 @@
-"""The root fields answered without the database: `viewer`, `privacyNotice` and introspection.
+"""The root fields answered without the database, such as `viewer`, `privacyNotice` and introspection.
 
 They pass through the same plan; here their values are written, as JSON, under the keys asked for.
 """
@@ -20,7 +20,9 @@ from .plan.judge import may_ask
 from .plan.selections import Selections
 from .plan.values import Constant, LocalRoot
 from .policy import Policy
+from .policy_files.values import Notice
 from .principal import Principal
+from .processing.values import ProcessingRecord, as_object
 
 ROOTS = ("Query.", "Mutation.", "Subscription.")
 
@@ -31,6 +33,7 @@ class Local:
 
     policy: Policy
     views: SchemaViews
+    record: ProcessingRecord
 
 
 def local_values(
@@ -52,11 +55,11 @@ def local_values(
         value: object
         match root.name:
             case "viewer":
-                value = _picked(selections, root.nodes, "Viewer", _viewer(local, principal, grants))
+                value = _picked(selections, root.nodes, _viewer(local, principal, grants))
             case "privacyNotice":
-                notice = local.policy.notice
-                fields = {"version": notice.version, "text": notice.text, "digest": notice.digest}
-                value = _picked(selections, root.nodes, "PrivacyNotice", fields)
+                value = _picked(selections, root.nodes, _notice(local.policy.notice))
+            case "processingRecord":
+                value = _picked(selections, root.nodes, as_object(local.record))
             case _:
                 asked = (principal.role, root.key, root.nodes, operation, variables)
                 value = local.views.answer(*asked, principal.operations)
@@ -77,11 +80,12 @@ def without_database(plan: Plan, values: Mapping[str, bytes]) -> dict[str, bytes
 
 def _viewer(local: Local, principal: Principal, grants: Grants) -> dict[str, object]:
     held = [
-        {"coordinate": coordinate, "uses": sorted(use.name for use in uses)}
+        {"__typename": "Grant", "coordinate": coordinate, "uses": sorted(use.name for use in uses)}
         for coordinate, uses in grants.coordinates().items()
         if not coordinate.startswith(ROOTS) or may_ask(principal.operations, coordinate)
     ]
     return {
+        "__typename": "Viewer",
         "role": principal.role,
         "principalId": principal.id,
         "purposes": list(local.policy.purposes_of(principal.role)),
@@ -89,17 +93,16 @@ def _viewer(local: Local, principal: Principal, grants: Grants) -> dict[str, obj
     }
 
 
-def _picked(
-    selections: Selections, nodes: Iterable[FieldNode], type_name: str, value: Mapping[str, Any]
-) -> dict[str, object]:
-    """The fields asked for, under their response keys."""
-    found: dict[str, object] = {}
-    for key, below in selections.below(nodes, frozenset({type_name})).items():
-        name = below[0].name.value
-        if name == "__typename":
-            found[key] = type_name
-        elif name == "grants":
-            found[key] = [_picked(selections, below, "Grant", grant) for grant in value["grants"]]
-        else:
-            found[key] = value[name]
-    return found
+def _notice(notice: Notice) -> dict[str, object]:
+    shown = {"version": notice.version, "text": notice.text, "digest": notice.digest}
+    return {"__typename": "PrivacyNotice", **shown}
+
+
+def _picked(selections: Selections, nodes: Iterable[FieldNode], value: Any) -> Any:
+    """The fields asked for, under their response keys; each object says its type in `__typename`."""
+    if isinstance(value, list):
+        return [_picked(selections, nodes, one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    fields = selections.below(nodes, frozenset({value["__typename"]}))
+    return {key: _picked(selections, below, value[below[0].name.value]) for key, below in fields.items()}

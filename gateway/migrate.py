@@ -18,33 +18,46 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from gateway.errors import StartError
+from gateway.migrations.steps import keeper_grants, retention_grants
 
 CONNECT_TIMEOUT_SECONDS = 10
 
 Result = TypeVar("Result")
 
 
-def migrate(url: str, *, role: str = "gateway") -> None:
+def migrate(url: str, *, role: str = "gateway", keeper: str = "gateway_keeper") -> None:
     """Upgrades the database to the newest revision, in one transaction; does nothing when it is there.
 
     `url` names the owner of the tables. `role` is the login role of `gateway serve`: it may read and write
-    what requests read and write, column by column, and nothing else; a role that does not exist, or owns the
-    tables, is left alone.
+    what requests read and write, column by column, and nothing else. `keeper` is that of `gateway audit
+    drop` and `gateway retention run`, and gets its rights at every call, as it may be made later than the
+    tables. A role that does not exist, or owns the tables, is left alone.
 
-    Must not be called from a running event loop. Raises `StartError`.
+    Must not be called from a running event loop. Raises `StartError`, also where the two are one role.
     """
+    if role == keeper:
+        raise StartError("`--role` and `--keeper` are two roles: who serves may not delete what was recorded")
 
     def upgrade(connection: Connection) -> None:
         _reject_newer(connection)
-        command.upgrade(migration_config(connection, role), "head")
+        command.upgrade(migration_config(connection, role, keeper), "head")
+        _grant_keeper(connection, keeper)
 
     on_database(url, upgrade)
+
+
+def _grant_keeper(connection: Connection, keeper: str) -> None:
+    found = text("SELECT 1 FROM pg_roles WHERE rolname = :role AND rolname <> current_user")
+    if connection.execute(found, {"role": keeper}).scalar() is not None:
+        quoted = connection.dialect.identifier_preparer.quote_identifier(keeper)
+        for statement in (*keeper_grants(quoted), *retention_grants(quoted)):
+            connection.execute(text(statement))
 
 
 def current_is_head(url: str) -> bool:
@@ -60,11 +73,12 @@ def current_is_head(url: str) -> bool:
     return on_database(url, compare)
 
 
-def migration_config(connection: Connection, role: str = "gateway") -> Config:
+def migration_config(connection: Connection, role: str = "gateway", keeper: str = "gateway_keeper") -> Config:
     """Alembic's configuration for commands on this connection; no `alembic.ini` is needed."""
     config = _config()
     config.attributes["connection"] = connection
     config.attributes["role"] = role
+    config.attributes["keeper"] = keeper
     return config
 
 

@@ -7,18 +7,15 @@ its messages that quote values are replaced by ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
-    SKIP,
-    ArgumentNode,
     DocumentNode,
-    FieldNode,
     FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     Node,
@@ -26,8 +23,6 @@ from graphql import (
     OperationType,
     StringValueNode,
     ValueNode,
-    VariableDefinitionNode,
-    VariableNode,
     Visitor,
     get_variable_values,
     parse,
@@ -36,16 +31,21 @@ from graphql import (
     visit,
 )
 
-from schema.scalars import read_global_id
+from schema.formats import Malformed, operation_name
 
 from .config import Settings
 from .errors import Code, Location, Problem, RequestError, fault
-from .limits import check_limits
+from .flat_input import FlatInput, flat_input, input_variable
+from .limits import check_length, check_limits, check_variables
+from .looks import Look, looks_of
 from .messages import safe_message
 
 ABSENT = object()
-VALUE = object()
-Look = Callable[[object], object]
+# Comments, texts and numbers, in the order in which the lexer takes them; a text may lack its end. Nothing of
+# it is tried in another way (`*+`), as it goes over documents that nobody has parsed.
+LITERALS = re.compile(
+    r'''#[^\n\r]*|"""(?:\\"""|[^"]|"(?!""))*+(?:""")?|"(?:\\.|[^"\\\n\r])*+"?|(?<![\w$])-?\d[\w.+-]*'''
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,21 +62,30 @@ class Operation:
     length: int
     # The names of the variables, where each is an `ID` or a `String` and so may be taken as it is.
     takes_texts: frozenset[str]
+    # The one variable, where that is an input object that must be given.
+    takes_input: FlatInput | None
+    # SHA-256 of the document without its comments, texts and numbers, in hexadecimal.
+    shape: str
+    # Whether it watches something, or changes something; else it reads.
+    is_subscription: bool
+    is_mutation: bool
+    # Stands for it in the keys of its plans, which so do not keep it.
+    identity: object = field(default_factory=object)
+
+    @property
+    def name(self) -> str | None:
+        """What the document calls it, as it may stay on the record; None without such a name."""
+        if self.definition.name is None:
+            return None
+        try:
+            return operation_name(self.definition.name.value)
+        except Malformed:
+            return None
 
     @property
     def root_type(self) -> str:
         """The type its root fields are of: `Query`, `Mutation` or `Subscription`."""
         return self.definition.operation.value.capitalize()
-
-    @property
-    def is_subscription(self) -> bool:
-        """Whether it watches something."""
-        return self.definition.operation is OperationType.SUBSCRIPTION
-
-    @property
-    def is_mutation(self) -> bool:
-        """Whether it changes something."""
-        return self.definition.operation is OperationType.MUTATION
 
     def seen(self, variables: Mapping[str, object]) -> tuple[object, ...]:
         """What a plan may depend on in these coerced variables: a part of the plan's key."""
@@ -85,6 +94,7 @@ class Operation:
 
 def parse_operation(text: str, name: str | None, schema: GraphQLSchema, settings: Settings) -> Operation:
     """The named operation of a document, or its only one; raises `RequestError`."""
+    check_length(text, settings)
     document = _parse(text, settings)
     check_limits(document, settings)
     try:
@@ -97,25 +107,64 @@ def parse_operation(text: str, name: str | None, schema: GraphQLSchema, settings
     fragments = {
         node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
     }
-    looks = _looks(document, definition)
-    return Operation(definition, fragments, looks, len(text), _text_variables(definition))
+    visit(document, _Texts())
+    return Operation(
+        definition,
+        fragments,
+        looks_of(definition, fragments, schema),
+        len(text),
+        _text_variables(definition),
+        input_variable(definition, schema),
+        shape_of(text),
+        is_subscription=definition.operation is OperationType.SUBSCRIPTION,
+        is_mutation=definition.operation is OperationType.MUTATION,
+    )
 
 
-def coerce(operation: Operation, given: Mapping[str, Any], schema: GraphQLSchema) -> Mapping[str, Any]:
+def digest_of(document: str) -> str:
+    """SHA-256 of a document's text, in hexadecimal: what lists of documents call it by."""
+    return hashlib.sha256(document.encode("utf-8", "replace")).hexdigest()
+
+
+def shape_of(text: str) -> str:
+    """SHA-256 of a document without comments and literals, in hexadecimal: it tells no guessed value."""
+    return digest_of(LITERALS.sub("0", text))
+
+
+def coerce(
+    operation: Operation, given: Mapping[str, Any], schema: GraphQLSchema, settings: Settings
+) -> Mapping[str, Any]:
     """The operation's variables, coerced; raises `RequestError` (BAD_VARIABLE) without naming a value."""
-    definitions = operation.definition.variable_definitions
-    if not definitions:
+    if (found := coerced_at_once(operation, given)) is not None:
+        return found
+    check_variables(given, settings)
+    return coerced(operation, given, schema)
+
+
+def coerced_at_once(operation: Operation, given: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The variables, where they are few and plain and right; else None, and they are counted first."""
+    if not given and not operation.definition.variable_definitions:
         return {}
     if operation.takes_texts and operation.takes_texts == given.keys() and _are_texts(given):
         # PERF: coercion would give the same; it is a tenth of the work before the database.
         return given
+    if operation.takes_input is not None and (flat := flat_input(operation.takes_input, given)) is not None:
+        return flat
+    return None
+
+
+def coerced(operation: Operation, given: Mapping[str, Any], schema: GraphQLSchema) -> Mapping[str, Any]:
+    """The variables, which are not too many, coerced; raises `RequestError` (BAD_VARIABLE)."""
+    definitions = operation.definition.variable_definitions
     try:
-        found = get_variable_values(schema, definitions, dict(given), max_errors=10, hide_suggestions=True)
+        found = get_variable_values(
+            schema, definitions or (), dict(given), max_errors=10, hide_suggestions=True
+        )
     except RecursionError as error:
         raise fault(Code.BAD_VARIABLE, "a variable is nested too deeply") from error
     if isinstance(found, list):
         raise RequestError(*(_variable_problem(error) for error in found))
-    for definition in definitions:
+    for definition in definitions or ():
         name = definition.variable.name.value
         if _has_nul(found.coerced.get(name)):
             message = f"variable `${name}` holds a NUL character"
@@ -131,18 +180,6 @@ def _text_variables(definition: OperationDefinitionNode) -> frozenset[str]:
 
 def _are_texts(given: Mapping[str, Any]) -> bool:
     return all(isinstance(value, str) and "\0" not in value for value in given.values())
-
-
-def variables_of(nodes: Iterable[Node], fragments: Mapping[str, FragmentDefinitionNode]) -> frozenset[str]:
-    """The variables used in these nodes and in the fragments they spread."""
-    found = _Variables()
-    waiting, spread = list(nodes), set[str]()
-    while waiting:
-        visit(waiting.pop(), found)
-        for name in found.fragments - spread:
-            spread.add(name)
-            waiting.append(fragments[name])
-    return frozenset(found.names)
 
 
 def location_of(node: Node | None) -> Location | None:
@@ -214,91 +251,12 @@ def _has_nul(value: object) -> bool:
             return False
 
 
-def _shape(value: object) -> object:
-    """The structure of an input value without its leaves, which are only bound."""
-    match value:
-        case None | bool() | Enum():
-            return value
-        case dict():
-            return tuple((key, _shape(item)) for key, item in value.items())
-        case list() if not value or isinstance(value[0], dict):
-            return tuple(_shape(item) for item in value)
-        case _:
-            return VALUE
-
-
-def _page_size(value: object) -> object:
-    return value
-
-
-def _types_of_ids(value: object) -> object:
-    ids = value if isinstance(value, list) else [value]
-    types = frozenset(
-        found[0] if isinstance(text, str) and (found := read_global_id(text)) else None for text in ids
-    )
-    return types, len(ids)
-
-
-class _Usage(Visitor):
-    """Finds the variables that are page sizes or ids of unknown type, and NUL in literals."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.looks: dict[str, Look] = {}
-
-    def enter_field(self, node: FieldNode, *_: object) -> None:
-        for argument in node.arguments or ():
-            name = argument.name.value
-            if name in ("first", "last"):
-                look: Look = _page_size
-            elif node.name.value in ("node", "nodes") and name in ("id", "ids"):
-                look = _types_of_ids
-            else:
-                continue
-            found = _Variables()
-            visit(argument.value, found)
-            for variable in found.names:
-                self.looks[variable] = look
+class _Texts(Visitor):
+    """Finds NUL in literals."""
 
     def enter_string_value(self, node: StringValueNode, *_: object) -> None:
         if "\0" in node.value:
             raise fault(Code.BAD_VARIABLE, "a string holds a NUL character", location_of(node))
-
-
-class _Variables(Visitor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-        self.fragments: set[str] = set()
-
-    def enter_variable(self, node: VariableNode, *_: object) -> None:
-        self.names.add(node.name.value)
-
-    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
-        self.fragments.add(node.name.value)
-
-
-class _Inputs(Visitor):
-    """Finds the variables that stand in arguments called `input`, and those that stand elsewhere."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside: set[str] = set()
-        self.outside: set[str] = set()
-
-    def enter_argument(self, node: ArgumentNode, *_: object) -> object:
-        if node.name.value != "input":
-            return None
-        found = _Variables()
-        visit(node.value, found)
-        self.inside |= found.names
-        return SKIP
-
-    def enter_variable_definition(self, node: VariableDefinitionNode, *_: object) -> object:
-        return SKIP
-
-    def enter_variable(self, node: VariableNode, *_: object) -> None:
-        self.outside.add(node.name.value)
 
 
 class _Values(Visitor):
@@ -312,20 +270,3 @@ class _Values(Visitor):
     def enter(self, node: Node, *_: object) -> None:
         if self.first is None and isinstance(node, ValueNode) and print_ast(node) == self.text:
             self.first = node
-
-
-def _looks(document: DocumentNode, definition: OperationDefinitionNode) -> tuple[tuple[str, Look], ...]:
-    usage = _Usage()
-    visit(document, usage)
-    inputs = _used_in_inputs_alone(document, definition)
-    names = [node.variable.name.value for node in definition.variable_definitions or ()]
-    return tuple((name, usage.looks.get(name, _shape)) for name in names if name not in inputs)
-
-
-def _used_in_inputs_alone(document: DocumentNode, definition: OperationDefinitionNode) -> frozenset[str]:
-    """The variables that stand in a mutation's `input` alone: the gate reads them, the plan does not."""
-    if definition.operation is not OperationType.MUTATION:
-        return frozenset()
-    usage = _Inputs()
-    visit(document, usage)
-    return frozenset(usage.inside - usage.outside)

@@ -1,6 +1,6 @@
 """The policy: read, linted, put to Casbin line by line, frozen. The only module that knows Casbin.
 
-Takes the files of `policies/`. Gives a `Policy`: grants per role and purpose, purposes, notice, version.
+Takes the files of `policies/`. Gives a `Policy`: grants by role and purpose, the YAML files' values, version.
 Rejects, with `PolicyError` naming file and line, whatever is empty, malformed, unknown, doubled or missing.
 """
 
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import casbin
-import yaml
 
 from schema.model import Model
 from schema.states import StaffRole
@@ -25,6 +24,9 @@ from schema.states import StaffRole
 from . import row_rules
 from .errors import PolicyError
 from .grants import ANY_PURPOSE, Grants, Line, Use, make_grants
+from .policy_files import read_files
+from .policy_files.checks import check_files
+from .policy_files.values import Controller, Notice, Purpose, Recipient, RetentionRule
 
 ROLES = ("anonymous", "customer", *(role.value for role in StaffRole), "carrier", "newsletter")
 STAFF = frozenset(role.value for role in StaffRole)
@@ -32,6 +34,8 @@ PARTNER_ROLES = ("carrier", "newsletter")
 WRITING = frozenset({Use.CREATE, Use.UPDATE})
 # The rows of an operation, which has none, and those that are only being made.
 EVERY_ROW, NEW_ROW = "every", "new"
+# How many lines are put to Casbin together.
+LINES_AT_ONCE = 16
 # What an employee without a designation may do.
 UNDESIGNATED = (
     Line("", "Query.privacyNotice", Use.EXECUTE, "every", ANY_PURPOSE),
@@ -39,37 +43,20 @@ UNDESIGNATED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Purpose:
-    """Why data may be processed (GDPR Article 5(1)(b)), with its lawful basis (Article 6(1))."""
-
-    code: str
-    basis: tuple[str, ...]
-    description: str
-    default_for: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """The privacy notice in force (GDPR Article 13)."""
-
-    version: str
-    text: str
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the text, in hexadecimal."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
 @dataclass(frozen=True)
 class Policy:
-    """A policy that passed every check. `version` is a digest of all its files."""
+    """A policy that passed every check. `version` is a digest of all its files.
+
+    Purposes are by code, recipients by name, retention rules by the name that columns' tags give.
+    """
 
     version: str
     lines: frozenset[Line]
     purposes: Mapping[str, Purpose]
+    recipients: Mapping[str, Recipient]
+    retention: Mapping[str, RetentionRule]
     notice: Notice
+    controller: Controller
     _grants: Mapping[str | None, Mapping[str | None, Grants]]
 
     def grants(self, role: str | None, purpose: str | None) -> Grants:
@@ -79,6 +66,28 @@ class Policy:
     def became(self, role: str | None) -> Grants | None:
         """The grants by which a role is answered about what it has just made, where it becomes another's."""
         return self.grants("customer", None) if role == "anonymous" else None
+
+    def listing_grants(self, role: str | None, purpose: str | None) -> Grants | None:
+        """The grants that hold for lists of many people, where a purpose that allows none grants more."""
+        acting_for = self.effective_purpose(role, purpose)
+        if role not in STAFF or acting_for is None or self.purposes[acting_for].lists:
+            return None
+        return self._grants[role][None]
+
+    @cached_property
+    def listing_purposes(self) -> frozenset[str]:
+        """The purposes that allow lists of many people."""
+        return frozenset(purpose.code for purpose in self.purposes.values() if purpose.lists)
+
+    def disclosable(self, role: str | None, recipient: str | None) -> frozenset[str] | None:
+        """The personal fields a partner may be given, as the list of recipients says; None for all others.
+
+        Who is not on the list is given none.
+        """
+        if role not in PARTNER_ROLES:
+            return None
+        found = self.recipients.get(recipient or "")
+        return frozenset() if found is None else found.fields
 
     def effective_purpose(self, role: str | None, declared: str | None) -> str | None:
         """The declared purpose, else the one the role acts for without saying so, else none."""
@@ -102,20 +111,22 @@ def default_folder() -> Path:
 
 def load_policy(folder: Path, model: Model) -> Policy:
     """The policy in a folder, checked whole against the schema; raises `PolicyError`."""
-    purposes = _read_purposes(folder / "purposes.yaml")
-    lines = _read_lines(folder, model, frozenset(purposes))
+    files = read_files(folder, ROLES)
+    lines = _read_lines(folder, model, frozenset(files.purposes))
     _check_complete(lines, model)
     _put_to_casbin(folder / "model.conf", lines)
-    _check_recipients(folder / "recipients.yaml", model, frozenset(purposes))
-    _read_list(folder / "retention.yaml", {"rule": str, "after": str, "period": str})
-    every_purpose: tuple[str | None, ...] = (None, *purposes)
+    check_files(folder, files, lines, PARTNER_ROLES, model)
+    every_purpose: tuple[str | None, ...] = (None, *files.purposes)
     of_roles: dict[str | None, Iterable[Line]] = {None: UNDESIGNATED}
     of_roles |= {role: [line for line in lines if line.role == role] for role in ROLES}
     return Policy(
         version=_version(folder),
         lines=frozenset(lines),
-        purposes=purposes,
-        notice=_read_notice(folder / "notice.yaml"),
+        purposes=files.purposes,
+        recipients=files.recipients,
+        retention=files.retention,
+        notice=files.notice,
+        controller=files.controller,
         _grants={role: make_grants(role, of_role, every_purpose) for role, of_role in of_roles.items()},
     )
 
@@ -133,6 +144,7 @@ def _read_lines(folder: Path, model: Model, purposes: frozenset[str]) -> list[Li
     if not files:
         raise PolicyError(f"{folder}: there is no policy file")
     seen: dict[Line, str] = {}
+    coordinates = model.coordinates()
     for path in files:
         found = [(number, _read_line(row, place)) for number, row, place in _rows(path)]
         if not found:
@@ -142,6 +154,8 @@ def _read_lines(folder: Path, model: Model, purposes: frozenset[str]) -> list[Li
                 raise PolicyError(f"{path}:{number + 1}: the lines are not sorted")
         for number, line in found:
             place = f"{path}:{number}"
+            if line.coordinate not in coordinates:
+                raise PolicyError(f"{place}: the schema has no coordinate `{line.coordinate}`")
             _check_line(line, place, model, purposes)
             if line in seen:
                 raise PolicyError(f"{place}: the same grant stands at {seen[line]}")
@@ -177,8 +191,6 @@ def _read_line(row: list[str], place: str) -> Line:
 def _check_line(line: Line, place: str, model: Model, purposes: frozenset[str]) -> None:
     if line.role not in ROLES:
         raise PolicyError(f"{place}: unknown role `{line.role}`; the roles are {', '.join(ROLES)}")
-    if line.coordinate not in model.coordinates():
-        raise PolicyError(f"{place}: the schema has no coordinate `{line.coordinate}`")
     if not row_rules.is_rule(line.rows):
         raise PolicyError(f"{place}: unknown row rule `{line.rows}`")
     if line.purpose != ANY_PURPOSE and line.purpose not in purposes:
@@ -230,16 +242,25 @@ def _put_to_casbin(model_file: Path, lines: Iterable[Line]) -> None:
     for line in lines:
         by_role.setdefault(line.role, []).append(line)
     for of_role in by_role.values():
-        enforcer = _enforcer(model_file, of_role)
-        for line in of_role:
-            if not _confirms(enforcer, _request(line), model_file):
-                raise PolicyError(f"{model_file}: Casbin does not confirm `{', '.join(_request(line))}`")
-        # A matcher that overlooks a part of the question would confirm this line for anything in its place.
-        for place in range(len(_request(of_role[0]))):
-            asked = [*_request(of_role[0])]
-            asked[place] = "no such value"
-            if _confirms(enforcer, asked, model_file):
-                raise PolicyError(f"{model_file}: the matcher overlooks part {place + 1} of a request")
+        # PERF: an enforcer compares a question with each of its lines. In small lots 5,000 lines take a tenth
+        # of the 12 s that one enforcer a role takes (`python -m tests.bench --parts growth`).
+        for first in range(0, len(of_role), LINES_AT_ONCE):
+            lot = of_role[first : first + LINES_AT_ONCE]
+            enforcer = _enforcer(model_file, lot)
+            for line in lot:
+                if not _confirms(enforcer, _request(line), model_file):
+                    reason = f"Casbin does not confirm `{', '.join(_request(line))}`"
+                    raise PolicyError(f"{model_file}: {reason}")
+        _check_matcher(_enforcer(model_file, of_role[:1]), of_role[0], model_file)
+
+
+def _check_matcher(enforcer: Any, line: Line, model_file: Path) -> None:
+    """Refuses a matcher that overlooks a part of the question: it would confirm a line for anything there."""
+    for place in range(len(_request(line))):
+        asked = [*_request(line)]
+        asked[place] = "no such value"
+        if _confirms(enforcer, asked, model_file):
+            raise PolicyError(f"{model_file}: the matcher overlooks part {place + 1} of a request")
 
 
 def _request(line: Line) -> tuple[str, ...]:
@@ -269,65 +290,3 @@ def _enforcer(model_file: Path, lines: Iterable[Line]) -> Any:
     if not added:
         raise PolicyError(f"{model_file}: Casbin does not take the policy lines")
     return enforcer
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PolicyError(f"{path}: the file is missing or not readable as YAML in UTF-8") from error
-    if not found:
-        raise PolicyError(f"{path}: the file is empty")
-    return found
-
-
-def _read_list(path: Path, keys: Mapping[str, type]) -> list[dict[str, Any]]:
-    found = _read_yaml(path)
-    if not isinstance(found, list):
-        raise PolicyError(f"{path}: the file is a list")
-    for number, entry in enumerate(found, 1):
-        if not isinstance(entry, dict):
-            raise PolicyError(f"{path}: entry {number} is no mapping")
-        for key, kind in keys.items():
-            value = entry.get(key)
-            if not isinstance(value, kind) or (kind is str and not value):
-                raise PolicyError(f"{path}: entry {number} needs `{key}`, a {NAMES[kind]}")
-            if kind is list and not all(isinstance(item, str) and item for item in entry[key]):
-                raise PolicyError(f"{path}: entry {number}: `{key}` is a list of texts")
-    return found
-
-
-NAMES: Mapping[type, str] = {str: "text", list: "list"}
-
-
-def _read_purposes(path: Path) -> dict[str, Purpose]:
-    purposes: dict[str, Purpose] = {}
-    defaults: set[str] = set()
-    for entry in _read_list(path, {"code": str, "basis": list, "default_for": list, "description": str}):
-        code = entry["code"]
-        if code in purposes or code == ANY_PURPOSE:
-            raise PolicyError(f"{path}: purpose `{code}` stands twice or is reserved")
-        default_for = frozenset(entry["default_for"])
-        if unknown := default_for - frozenset(ROLES):
-            raise PolicyError(f"{path}: unknown role `{min(unknown)}`")
-        if doubled := default_for & defaults:
-            raise PolicyError(f"{path}: role `{min(doubled)}` has two default purposes")
-        defaults |= default_for
-        purposes[code] = Purpose(code, tuple(entry["basis"]), entry["description"], default_for)
-    return purposes
-
-
-def _check_recipients(path: Path, model: Model, purposes: frozenset[str]) -> None:
-    keys = {"name": str, "role": str, "purposes": list, "fields": list, "contact": str}
-    for entry in _read_list(path, keys):
-        if unknown := set(entry["purposes"]) - purposes:
-            raise PolicyError(f"{path}: `{entry['name']}`: unknown purpose `{min(unknown)}`")
-        if unknown := set(entry["fields"]) - model.coordinates():
-            raise PolicyError(f"{path}: `{entry['name']}`: the schema has no coordinate `{min(unknown)}`")
-
-
-def _read_notice(path: Path) -> Notice:
-    found = _read_yaml(path)
-    if not isinstance(found, dict) or not found.get("version") or not found.get("text"):
-        raise PolicyError(f"{path}: the notice needs `version` and `text`")
-    return Notice(str(found["version"]), str(found["text"]))

@@ -1,6 +1,7 @@
 """What is sent back: bytes. `data` comes from PostgreSQL, the rest was written when the plan was made.
 
-Bodies are a function of operation, grants and data alone; the request id is in a header.
+Bodies are a function of operation, grants and data alone, but for what the caller has left to spend, where
+that is asked for; the request id is in a header.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from .errors import Location, Problem
+from .budget.standing import Standing
+from .errors import Code, Location, Problem
 from .plan import Plan, Refusal
 
 
@@ -20,6 +22,7 @@ class Tail:
 
     partial: bytes
     rejection: bytes | None
+    codes: tuple[Code, ...]
 
 
 def tail_of(plan: Plan) -> Tail:
@@ -30,7 +33,8 @@ def tail_of(plan: Plan) -> Tail:
         parts += b',"errors":' + orjson.dumps(errors)
     if plan.withheld:
         parts += b',"extensions":' + orjson.dumps({"withheld": list(plan.withheld)})
-    return Tail(parts + b"}", rejected(plan.refusals) if errors else None)
+    codes = tuple(sorted({refusal.code for refusal in plan.refusals}))
+    return Tail(parts + b"}", rejected(plan.refusals) if errors else None, codes)
 
 
 def rejected(refusals: Iterable[Refusal]) -> bytes:
@@ -41,6 +45,12 @@ def rejected(refusals: Iterable[Refusal]) -> bytes:
 def answered(data: bytes, tail: Tail) -> bytes:
     """The body of an answer with data."""
     return b'{"data":' + data + tail.partial
+
+
+def costed(body: bytes, standing: Standing, *, has_extensions: bool) -> bytes:
+    """A body that says in `extensions` what it cost, beside what they hold already."""
+    cost = b'"cost":' + orjson.dumps(standing.as_dict()) + b"}}"
+    return body[:-2] + b"," + cost if has_extensions else body[:-1] + b',"extensions":{' + cost
 
 
 def failed(problems: Iterable[Problem]) -> bytes:
@@ -62,7 +72,10 @@ def problem_of(refusal: Refusal) -> Problem:
     if refusal.use is not None:
         extensions["use"] = refusal.use
     message = f"field `{refusal.coordinate}` is not granted"
-    if refusal.purposes:
+    if refusal.of_many:
+        extensions["purposes"] = list(refusal.purposes)
+        message = f"field `{refusal.coordinate}` needs a purpose that allows lists: ask for fewer at once"
+    elif refusal.purposes:
         extensions["purposes"] = list(refusal.purposes)
         message = f"field `{refusal.coordinate}` needs another purpose: {', '.join(refusal.purposes)}"
     return Problem(refusal.code, message, refusal.location, extensions)

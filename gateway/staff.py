@@ -37,6 +37,10 @@ SELECT NOT EXISTS (
 _DESIGNATE = """
 INSERT INTO designation (id, employee_id, role, reason, valid_from, valid_to)
 VALUES ($1, $2, $3, $4, $5, $6)"""
+_REVOKE = """
+UPDATE designation SET revoked_at = $2, revoked_reason = $3
+WHERE employee_id = $1 AND revoked_at IS NULL AND valid_to > $2"""
+LEFT, CAME_BACK = "the employee was deactivated", "the employee came back and is designated anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +69,29 @@ async def _begun(url: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-async def add_employee(url: str, person: Person) -> None:
-    """Adds an employee, or changes what is given of the one with this address, who works there again."""
+async def add_employee(url: str, person: Person, now: datetime) -> None:
+    """Adds an employee, or changes what is given of the one with this address, who works there again.
+
+    # INVARIANT: who comes back holds no designation of before, however that one was left behind.
+    """
     async with _begun(url) as connection:
         key = await _keep(connection, person)
-        await connection.execute("UPDATE employee SET active = true WHERE id = $1", key)
+        if not await connection.fetchval("SELECT active FROM employee WHERE id = $1", key):
+            await connection.execute(_REVOKE, key, now, CAME_BACK)
+            await connection.execute("UPDATE employee SET active = true WHERE id = $1", key)
 
 
-async def deactivate_employee(url: str, email: str) -> None:
-    """Ends everything an employee may do, at once; their row stays, for what refers to it."""
+async def deactivate_employee(url: str, email: str, reason: str, now: datetime) -> None:
+    """Ends everything an employee may do, at once, and every designation of theirs for this reason.
+
+    Their row stays, for what refers to it.
+    """
     async with _begun(url) as connection:
-        query = "UPDATE employee SET active = false WHERE work_email = $1"
-        if await connection.execute(query, _address(email)) == "UPDATE 0":
+        query = "UPDATE employee SET active = false WHERE work_email = $1 RETURNING id"
+        key = await connection.fetchval(query, _address(email))
+        if key is None:
             raise StartError("the database knows no employee with this `--email`")
+        await connection.execute(_REVOKE, key, now, _reason(reason))
 
 
 async def list_employees(url: str, now: datetime, ending_days: int | None) -> list[dict[str, Any]]:

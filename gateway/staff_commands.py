@@ -14,9 +14,18 @@ from rich.console import Console
 from rich.table import Table
 
 from .errors import StartError
+from .periods import months_after
 from .principal import utc_now
-from .staff import FIRST_ROLE, Person, add_employee, deactivate_employee, designate_first, list_employees
-from .writes.designations import LONGEST_MONTHS, USUAL_MONTHS, months_after
+from .staff import (
+    FIRST_ROLE,
+    LEFT,
+    Person,
+    add_employee,
+    deactivate_employee,
+    designate_first,
+    list_employees,
+)
+from .writes.designations import LONGEST_MONTHS, USUAL_MONTHS
 
 # Where nobody looks at a terminal, no line is broken for its width.
 WIDE = 250
@@ -70,14 +79,18 @@ def designate(
 @employee_commands.command("add")
 def employee_add(email: Email, name: Name = None, subject: Subject = None, data_dir: DataDir = None) -> None:
     """Add an employee, who may do nothing before they are designated, or change one of this address."""
-    asyncio.run(add_employee(_owner_url(data_dir), Person(email, name, subject)))
+    asyncio.run(add_employee(_owner_url(data_dir), Person(email, name, subject), utc_now()))
     typer.echo("the register knows the employee")
 
 
 @employee_commands.command("deactivate")
-def employee_deactivate(email: Email, data_dir: DataDir = None) -> None:
-    """End everything an employee may do, at once."""
-    asyncio.run(deactivate_employee(_owner_url(data_dir), email))
+def employee_deactivate(
+    email: Email,
+    reason: Annotated[str, typer.Option(help="Why their designations end.")] = LEFT,
+    data_dir: DataDir = None,
+) -> None:
+    """End everything an employee may do, at once, and every designation of theirs."""
+    asyncio.run(deactivate_employee(_owner_url(data_dir), email, reason, utc_now()))
     typer.echo("the employee may do nothing any more")
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Integer, Numeric, Text, Uuid, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Integer,
+    Numeric,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Field
 from uuid6 import uuid7
@@ -31,6 +41,17 @@ def primary_key() -> Any:
 def version() -> Any:
     """The number of the row's present state, for optimistic concurrency."""
     return column(Integer(), TECHNICAL, server_default=text("1"))
+
+
+def belongs_to(parent: str, key: str, **options: Any) -> ForeignKeyConstraint:
+    """A key to a parent of the same customer; whose row it is follows when the parent's is another's."""
+    columns, of = [key, "customer_id"], [f"{parent}.id", f"{parent}.customer_id"]
+    return ForeignKeyConstraint(columns, of, onupdate="CASCADE", **options)
+
+
+def of_order(**options: Any) -> ForeignKeyConstraint:
+    """A key to the order that a row is about."""
+    return belongs_to("orders", "order_id", **options)
 
 
 def one_of(name: str, values: type[Enum]) -> CheckConstraint:

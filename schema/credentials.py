@@ -13,7 +13,7 @@ from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, UniqueCo
 from sqlmodel import Field, SQLModel
 
 from . import tags
-from .columns import TEXT, TIME, column, one_of, primary_key
+from .columns import TEXT, TIME, column, of_order, one_of, primary_key
 from .tags import TECHNICAL
 
 MADE_HERE = "made by the gateway"
@@ -25,6 +25,7 @@ class SessionEnd(Enum):
     SIGNED_OUT = "SIGNED_OUT"
     TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105  # no secret
     PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105  # no secret
+    ADDRESS_CHANGED = "ADDRESS_CHANGED"
 
 
 class LinkKind(Enum):
@@ -45,6 +46,7 @@ class Credential(SQLModel, table=True):
             unique=True,
             postgresql_where=text("confirmed_at IS NOT NULL"),
         ),
+        Index("credential_email", "email"),
     )
     customer_id: uuid.UUID = Field(
         sa_column=Column(Uuid(), ForeignKey("customer.id"), primary_key=True, info={"tag": TECHNICAL})
@@ -56,17 +58,21 @@ class Credential(SQLModel, table=True):
 
 
 class Session(SQLModel, table=True):
-    """The family of tokens that began with one sign-in; they end together."""
+    """The family of tokens that began with one sign-in, or the one token of an order; they end together."""
 
     __tablename__ = "session"
     __table_args__ = (
         one_of("ended_why", SessionEnd),
+        of_order(ondelete="CASCADE"),
         UniqueConstraint("id", "customer_id", name="session_id_customer"),
         Index("session_customer", "customer_id"),
+        Index("session_order", "order_id", postgresql_where=text("order_id IS NOT NULL")),
         Index("session_expires_at", "expires_at"),
     )
     id: uuid.UUID = primary_key()
     customer_id: uuid.UUID = column(Uuid(), TECHNICAL, ForeignKey("customer.id"))
+    # Of a token for one order; null where the session is of the whole account.
+    order_id: uuid.UUID | None = column(Uuid(), TECHNICAL, null=True)
     created_at: datetime = column(TIME, tags.account("user.behavior", MADE_HERE))
     last_refreshed_at: datetime = column(TIME, tags.account("user.behavior", MADE_HERE))
     expires_at: datetime = column(TIME, tags.account("user.account", MADE_HERE))

@@ -77,6 +77,9 @@ class UpdateCustomerInput:
     country_code: str | None = sets("Country, as its ISO 3166-1 code.")
     phone: str | None = sets("Telephone number; null takes it away.")
     email: str | None = sets("E-mail address.")
+    current_password: str | None = given(
+        "The present password: customers who have one give it to change their e-mail address."
+    )
 
 
 @input_of("Customer", Writes.UPDATE, description="Whether to send a customer the newsletter.")
@@ -94,9 +97,13 @@ MUTATIONS = {
         entities={"customer": "Customer"},
         extras={"access_token": (str, "A token of the new customer, good for some minutes.")},
         becomes=Becomes.CUSTOMER,
+        alone=True,
     ),
     "update_customer": Declared(
-        UpdateCustomerInput, "Changes a customer's profile.", entities={"customer": "Customer"}
+        UpdateCustomerInput,
+        "Changes a customer's profile.",
+        entities={"customer": "Customer"},
+        alone_with=frozenset({"current_password"}),
     ),
     "set_marketing_consent": Declared(
         SetMarketingConsentInput,

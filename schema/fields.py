@@ -1,4 +1,4 @@
-"""How an entity's field is filled from the tables: `column`, `computed`, `money`, `address`, `one`, `many`.
+"""How an entity's field is filled: `column`, `computed`, `money`, `address`, `keys`, `one`, `many`.
 
 An entity class is a Strawberry type whose every field carries its source. The gateway's planner reads the
 sources; no resolver runs for them. "Add a field" is one line in `schema.tables` and one line here.
@@ -6,13 +6,14 @@ sources; no resolver runs for them. "Add a field" is one line in `schema.tables`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
 import strawberry
-from sqlalchemy import ColumnElement, FromClause, Table, case, func, literal_column
+from sqlalchemy import Column, ColumnElement, FromClause, Table, case, func, literal_column
+from sqlalchemy.sql import visitors
 from sqlmodel import SQLModel
 
 Expression = Callable[[FromClause], ColumnElement[Any]]
@@ -27,6 +28,7 @@ class Kind(Enum):
     STRING = "String"
     ID = "ID"
     TIME = "DateTime"
+    DATE = "Date"
     DECIMAL = "Decimal"
     INTEGER = "Int"
     BOOLEAN = "Boolean"
@@ -96,7 +98,27 @@ class ToMany:
     key: str
 
 
-Source = Scalar | ValueObject | ToOne | ToMany
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The global ids of the rows of `target` whose ids stand in this row's array column `column`."""
+
+    target: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Objects without identity of the GraphQL type `of`: the entries of this row's JSON array `column`.
+
+    An entry holds the `parts`, the type's fields, by their names and as they are answered.
+    """
+
+    of: str
+    parts: tuple[str, ...]
+    column: str
+
+
+Source = Scalar | ValueObject | ToOne | ToMany | Keys | Listed
 
 
 class One:
@@ -156,6 +178,38 @@ def one(target: str, description: str, *, key: str) -> Any:
 def many(target: str, description: str, *, key: str) -> Any:
     """A field that leads to a connection of other entities."""
     return _field(ToMany(target, key), description)
+
+
+def keys(target: str, description: str, *, of: str) -> Any:
+    """A field that lists the global ids of other entities, which need not be there any more."""
+    return _field(Keys(target, of), description)
+
+
+def listed(of: type, description: str, *, column: str) -> Any:
+    """A field that lists objects of a Strawberry type without identity, kept as one JSON array.
+
+    The names of the type's fields are single words.
+    """
+    declared: Any = of.__strawberry_definition__  # type: ignore[attr-defined]  # set by Strawberry
+    parts = tuple(field.python_name for field in declared.fields)
+    return _field(Listed(declared.name, parts, column), description)
+
+
+def columns_of(source: Source, table: Table) -> Iterator[Column[Any]]:
+    """The columns of its own table that a field is made of."""
+    match source:
+        case Scalar(expression=expression):
+            made = [expression(table)]
+        case ValueObject(parts=parts, present=present):
+            made = [present(table), *(part(table) for _, part in parts.values())]
+        case ToOne(key=key) | Keys(column=key) | Listed(column=key):
+            made = [table.c[key]]
+        case ToMany():
+            made = []
+    for one in made:
+        for element in visitors.iterate(one):
+            if isinstance(element, Column) and element.table is table:
+                yield element
 
 
 @strawberry.interface(description="Anything with a global id (Relay object identification).")

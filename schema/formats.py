@@ -21,7 +21,7 @@ from stdnum import iban as stdnum_iban
 from stdnum.exceptions import ValidationError
 
 EMAIL_LONGEST, PHONE_LONGEST, IBAN_LONGEST, POSTAL_CODE_LONGEST = 320, 40, 50, 20
-COUNTRY_LONGEST, REMARK_LONGEST = 20, 200
+COUNTRY_LONGEST, REMARK_LONGEST, CASE_LONGEST = 20, 200, 64
 PASSWORD_SHORTEST, PASSWORD_LONGEST = 8, 128
 REMARK_REGION = "FI"  # the country whose numbers a remark may hold without their country code
 
@@ -52,6 +52,10 @@ _MOBILE = re.compile(
 )
 _BEGINNING = re.compile(r"(?<=\d) (?=0[1-9]|\(0|\+)")
 _PHONE_WORD = re.compile(r"\b(?:puhelin|puh|p|tel|phone|gsm|mob)(?=[+\d])", re.IGNORECASE)
+
+
+# A word, a mark, a number and what follows it, without another word: letters of no more than four in a row.
+CASE_REFERENCE = r"[A-Za-z]{0,12}[-/#_.]?[0-9](?!.*[A-Za-z]{5})[0-9A-Za-z._/#-]{0,40}"
 
 
 class Malformed(ValueError):
@@ -91,7 +95,10 @@ def phone(text: str, country: str | None) -> str:
     """
     wrong = Malformed("is no telephone number")
     typed = _within(text, PHONE_LONGEST)
-    if any(unicodedata.category(character)[0] in "LC" for character in typed):
+    # PERF: character by character takes 4 µs.
+    if not (typed.isascii() and typed.isprintable() and typed.upper() == typed.lower()) and any(
+        unicodedata.category(character)[0] in "LC" for character in typed
+    ):
         raise wrong
     try:
         number = phonenumbers.parse(typed, country)
@@ -182,6 +189,29 @@ def remark(value: str, longest: int = REMARK_LONGEST) -> str:
         raise Malformed("holds an e-mail address")
     if _has_phone(seen):
         raise Malformed("holds a telephone number")
+    return found
+
+
+def case_reference(value: str, pattern: str = CASE_REFERENCE) -> str:
+    """What a store calls a case: of its pattern, at most 64 characters, no e-mail address, no phone number.
+
+    A text of the caller's that stays on the record: a word with a number may be anything's name, also a
+    person's. What keeps that out is a pattern as narrow as the store's own numbers.
+    """
+    found = remark(value, CASE_LONGEST)
+    if not re.fullmatch(pattern, found):
+        raise Malformed("is no case reference of this store's")
+    return found
+
+
+def operation_name(value: str) -> str:
+    """The first 64 characters of what a client calls its operation, which stay on the record.
+
+    Refused are six digits in a row and a telephone number in its parts: a name is to say what, not of whom.
+    """
+    found = remark(value[:CASE_LONGEST], CASE_LONGEST)
+    if re.search(r"[0-9]{6}", found) or _has_phone(found.replace("_", " ")):
+        raise Malformed("holds a number")
     return found
 
 

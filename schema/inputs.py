@@ -10,8 +10,8 @@ import strawberry
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.base import StrawberryList, StrawberryOptional
 
-from .fields import SOURCE, Scalar, ToMany, ToOne, ValueObject
-from .scalars import DateTime, Decimal
+from .fields import SOURCE, Keys, Scalar, ToMany, ToOne, ValueObject
+from .scalars import Date, DateTime, Decimal
 
 
 @strawberry.enum(description="In which direction a list is sorted.")
@@ -29,6 +29,7 @@ OPERATORS = {
     "gte": "Greater than or equal to this value.",
     "starts_with": "Begins with this text, letter case included.",
     "is_null": "Whether there is no value.",
+    "contains": "This value is one of the list.",
 }
 _EQUAL = ("eq", "in", "is_null")
 _ORDERED = ("eq", "in", "lt", "lte", "gt", "gte", "is_null")
@@ -90,8 +91,10 @@ class Filters:
             int: filter_of("Int", int, _ORDERED),
             bool: filter_of("Boolean", bool, ("eq", "is_null")),
             DateTime: filter_of("DateTime", DateTime, _ORDERED),
+            Date: filter_of("Date", Date, _ORDERED),
             Decimal: filter_of("Decimal", Decimal, _ORDERED),
             strawberry.ID: filter_of("ID", strawberry.ID, ("eq", "in")),
+            Keys: filter_of("IDs", strawberry.ID, ("contains",)),
         }
 
     def of(self, value: Any) -> type:
@@ -108,8 +111,14 @@ def comparable_type(source: object, annotated: Any) -> Any | None:
             return annotated
         case ValueObject(compared="amount"):
             return Decimal
+        case Keys():
+            return Keys
         case _:
             return None
+
+
+def _is_sortable(source: object) -> bool:
+    return not isinstance(source, Keys) and comparable_type(source, True) is not None
 
 
 def unwrap(field: Any) -> Any:
@@ -171,7 +180,7 @@ class Inputs:
         texts = {
             field.python_name: f"By `{camel(field.python_name)}`."
             for field in _fields(declared)
-            if comparable_type(field.metadata[SOURCE], True) is not None
+            if _is_sortable(field.metadata[SOURCE])
         }
         made = make_input(f"{name}OrderBy", f"One key to sort a list of `{name}` by.", texts)
         settle(made, dict.fromkeys(texts, optional(Direction)))

@@ -1,11 +1,11 @@
-"""What the gateway keeps beside the register as it writes: provenance, answered keys, mail, numbers."""
+"""What the gateway keeps beside the register: provenance, answered keys, attempts, mail, numbers."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Sequence, Uuid, text
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, Sequence, Uuid, text
 from sqlmodel import Field, SQLModel
 
 from . import tags
@@ -58,8 +58,22 @@ class Idempotency(SQLModel, table=True):
     created_at: datetime = column(TIME, TECHNICAL)
 
 
+class Attempt(SQLModel, table=True):
+    """How full a bucket of attempts at secrets was at a moment; it drains from then on."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (Index("attempt_at", "at"),)
+    # A keyed digest of the account and the network: without the key nobody can try out whose it is.
+    bucket: str = Field(sa_column=Column(TEXT, primary_key=True, info={"tag": TECHNICAL}))
+    level: float = column(Double(), TECHNICAL)
+    at: datetime = column(TIME, TECHNICAL)
+
+
 class Mail(SQLModel, table=True):
-    """A message to be sent; its row goes when it is sent, and stays with `failed_at` when it cannot be."""
+    """A message to be sent; its row goes when it is sent, and stays with `failed_at` when it cannot be.
+
+    Then without its body, which may hold a secret and is read by nobody any more.
+    """
 
     __tablename__ = "mail"
     __table_args__ = (

@@ -14,11 +14,12 @@ from graphql import GraphQLEnumType, GraphQLObjectType, GraphQLSchema, get_named
 from sqlalchemy import Table
 from strawberry.schema.config import StrawberryConfig
 
+from .accountability import AccessRecord, Disclosure
 from .connections import Connections
 from .customers import ConsentEvent, Customer
 from .deliveries import Delivery, DeliveryEvent
 from .employees import Designation, Employee
-from .fields import SOURCE, Kind, Scalar, Source, ToMany, ToOne, ValueObject, table_of
+from .fields import SOURCE, Kind, Listed, Scalar, Source, ToMany, ToOne, ValueObject, table_of
 from .inputs import camel
 from .mutation import Mutation, make_root, read_mutations
 from .orders import Order, OrderLine
@@ -27,6 +28,7 @@ from .partners import Carrier
 from .query import LISTS, LOOKUPS, Query, settle_query
 from .returns import Return, ReturnLine
 from .scalars import SCALARS
+from .subject_requests import LegalHold, SubjectRequest
 from .subscriptions import WATCHES, Subscription, Watch, settle_subscriptions
 
 ENTITIES: tuple[type, ...] = (
@@ -42,6 +44,10 @@ ENTITIES: tuple[type, ...] = (
     Employee,
     Designation,
     PartnerToken,
+    AccessRecord,
+    Disclosure,
+    SubjectRequest,
+    LegalHold,
 )
 
 
@@ -55,6 +61,8 @@ class Field:
     kind: Kind | None
     # Whether the related row is of the same customer by a foreign key that says so.
     same_customer: bool = False
+    # Whether it says something of a customer, so that its use is recorded.
+    personal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,10 @@ class Entity:
     fields: Mapping[str, Field]
     columns: Mapping[str, str]
     shown_by: Mapping[str, str]
+    # The column that says which customer a row is about; None where it is about none.
+    subject: str | None
+    # The column that says which thing was given to a recipient: its own id, of an event its delivery's.
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,7 @@ class Model:
     def coordinates(self) -> frozenset[str]:
         """Every coordinate a policy line may name: entities, their fields, and the gated root fields."""
         gated = {"Query.viewer", "Query.privacyNotice", "Query.node", "Query.nodes"}
+        gated |= {"Query.processingRecord"}
         gated |= {f"Subscription.{name}" for name in self.subscriptions}
         gated |= {f"Mutation.{name}" for name in self.mutations}
         for entity in self.entities.values():
@@ -145,12 +158,19 @@ def _entity(name: str, declared: type, graphql: GraphQLSchema, entities: Mapping
             source=source,
             kind=_kind(source, get_named_type(kinds[shown].type)),
             same_customer=_same_customer(source, table, entities),
+            personal=_is_personal(shown, source, table, entities),
         )
     columns = {one.name: column for one in fields.values() if (column := _column(one.source, table))}
     shown_by = {column: one.name for one in fields.values() for column in _parts(one.source, table)}
     shown_by |= {column: one for one, column in columns.items()}
     return Entity(
-        name, table, MappingProxyType(fields), MappingProxyType(columns), MappingProxyType(shown_by)
+        name,
+        table,
+        MappingProxyType(fields),
+        MappingProxyType(columns),
+        MappingProxyType(shown_by),
+        _subject(table),
+        "delivery_id" if "delivery_id" in table.c else "id",
     )
 
 
@@ -170,9 +190,27 @@ def _column(source: Source, table: Table) -> str | None:
             return None
 
 
+def _subject(table: Table) -> str | None:
+    if table.name == "customer":
+        return "id"
+    return "customer_id" if "customer_id" in table.c else None
+
+
+def _is_personal(name: str, source: Source, table: Table, entities: Mapping[str, type]) -> bool:
+    """Whether a field says something of a customer: every value of a row about one but its id and version.
+
+    A relation to such rows says that they belong together.
+    """
+    if _subject(table) is None and "subject_ids" not in table.c:
+        return False
+    if isinstance(source, ToOne | ToMany):
+        return _subject(table_of(entities[source.target])) is not None
+    return name not in ("id", "version")
+
+
 def _kind(source: Source, graphql_type: Any) -> Kind | None:
     match source:
-        case ToOne() | ToMany():
+        case ToOne() | ToMany() | Listed():
             return None
         case ValueObject(parts, _, compared):
             return parts[compared][0] if compared else None

@@ -12,9 +12,22 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.base import StrawberryList, StrawberryOptional
 
-from . import customers, deliveries, employees, orders, partner_tokens, partners, returns, sessions
+from . import (
+    accountability,
+    customers,
+    deliveries,
+    employees,
+    legal_holds,
+    orders,
+    partner_tokens,
+    partners,
+    returns,
+    sessions,
+    subject_exports,
+    subject_requests,
+)
 from .inputs import camel, optional
-from .writing import WRITES, WRITTEN, Becomes, Declared, UserError, Writes
+from .writing import WRITES, WRITTEN, Becomes, Declared, ReadsFields, UserError, Writes, Written
 
 DECLARED: Mapping[str, Declared] = MappingProxyType(
     customers.MUTATIONS
@@ -25,6 +38,10 @@ DECLARED: Mapping[str, Declared] = MappingProxyType(
     | partners.MUTATIONS
     | employees.MUTATIONS
     | partner_tokens.MUTATIONS
+    | accountability.MUTATIONS
+    | subject_requests.MUTATIONS
+    | legal_holds.MUTATIONS
+    | subject_exports.MUTATIONS
 )
 USER_ERRORS = "What the caller can mend; nothing was changed where there is one."
 
@@ -36,6 +53,8 @@ class InputField:
     name: str
     coordinate: str | None
     nested: Input | None
+    # Whether its values are coordinates, each gated by the right to read it.
+    reads_fields: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,9 @@ class Mutation:
     entities: Mapping[str, str]
     lists: Mapping[str, str]
     becomes: Becomes | None
+    # Whether it is the only change of its operation: always, or where one of these input fields is given.
+    alone: bool
+    alone_with: frozenset[str]
 
     def inputs(self) -> Iterator[Input]:
         """The input types it takes, nested ones too."""
@@ -134,6 +156,8 @@ def _mutation(name: str, of: Declared) -> Mutation:
         entities={camel(field): target for field, target in of.entities.items()},
         lists={camel(field): target for field, target in of.lists.items()},
         becomes=of.becomes,
+        alone=of.alone,
+        alone_with=frozenset(map(camel, of.alone_with)),
     )
 
 
@@ -145,8 +169,9 @@ def _input(declared: type) -> Input:
         nested = _named(field.type)
         fields[name] = InputField(
             name=name,
-            coordinate=None if written is None else written.coordinate or f"{entity}.{name}",
+            coordinate=(written.coordinate or f"{entity}.{name}") if isinstance(written, Written) else None,
             nested=_input(nested) if hasattr(nested, WRITTEN) else None,
+            reads_fields=isinstance(written, ReadsFields),
         )
     return Input(declared.__name__, writes, MappingProxyType(fields))
 

@@ -14,6 +14,7 @@ from strawberry.types.base import StrawberryList, StrawberryOptional
 from .connections import Connections
 from .fields import Many, Node
 from .inputs import camel, optional
+from .processing import ProcessingRecord
 
 
 @strawberry.enum(description="What a grant lets its holder do with a coordinate.")
@@ -73,6 +74,10 @@ LISTS = {
     "employees": "Employee",
     "designations": "Designation",
     "partnerTokens": "PartnerToken",
+    "accessRecords": "AccessRecord",
+    "disclosures": "Disclosure",
+    "subjectRequests": "SubjectRequest",
+    "legalHolds": "LegalHold",
 }
 
 
@@ -82,6 +87,9 @@ LISTS = {
 class Query:
     viewer: Viewer | None = strawberry.field(description="Who is asking.")
     privacy_notice: PrivacyNotice | None = strawberry.field(description="The privacy notice in force.")
+    processing_record: ProcessingRecord | None = strawberry.field(
+        description="The record of processing activities, made from the policy (GDPR Article 30)."
+    )
     node: Node | None = strawberry.field(
         description="The entity with this global id, if the caller may see it."
     )
@@ -104,6 +112,10 @@ class Query:
     employees: Many = strawberry.field(description="The employees the caller may see.")
     designations: Many = strawberry.field(description="The designations the caller may see.")
     partner_tokens: Many = strawberry.field(description="The tokens of partners the caller may see.")
+    access_records: Many = strawberry.field(description="The look-ups the caller may see.")
+    disclosures: Many = strawberry.field(description="The disclosures the caller may see.")
+    subject_requests: Many = strawberry.field(description="The requests about one's data the caller may see.")
+    legal_holds: Many = strawberry.field(description="The holds the caller may see.")
 
 
 def _argument(name: str, annotation: Any, description: str) -> StrawberryArgument:

@@ -66,6 +66,11 @@ class UpdateReturnInput:
 
 
 MUTATIONS = {
-    "request_return": Declared(RequestReturnInput, "Asks to send goods back.", entities={"return": "Return"}),
+    "request_return": Declared(
+        RequestReturnInput,
+        "Asks to send goods back.",
+        entities={"return": "Return"},
+        extras={"receipt": (str, "What was mailed to the customer who withdrew; null for everybody else.")},
+    ),
     "update_return": Declared(UpdateReturnInput, "Takes a return on.", entities={"return": "Return"}),
 }

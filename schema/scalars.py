@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal as PythonDecimal
 from decimal import InvalidOperation
 from typing import NewType
@@ -15,12 +15,14 @@ import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
 DateTime = NewType("DateTime", datetime)
+Date = NewType("Date", date)
 Decimal = NewType("Decimal", PythonDecimal)
 CurrencyCode = NewType("CurrencyCode", str)
 
 FIRST_YEAR, LAST_YEAR = 1900, 2999
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,6})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -38,6 +40,18 @@ def parse_time(value: object) -> datetime:
         if FIRST_YEAR <= moment.year <= LAST_YEAR:
             return moment
     raise ValueError(f"a `DateTime` lies in the years {FIRST_YEAR} to {LAST_YEAR}")
+
+
+def parse_date(value: object) -> date:
+    """A day of the same years as RFC 3339 writes it; raises `ValueError` without the value."""
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        raise ValueError("a `Date` is a string such as `2026-12-31`")
+    if not FIRST_YEAR <= int(value[:4]) <= LAST_YEAR:
+        raise ValueError(f"a `Date` lies in the years {FIRST_YEAR} to {LAST_YEAR}")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("a `Date` is a day of the calendar") from None
 
 
 def parse_decimal(value: object) -> PythonDecimal:
@@ -69,6 +83,12 @@ SCALARS: dict[object, ScalarDefinition] = {
         serialize=write_time,
         parse_value=parse_time,
     ),
+    Date: strawberry.scalar(
+        name="Date",
+        description="A day of the years 1900 to 2999, such as `2026-12-31`.",
+        serialize=lambda value: value.isoformat(),
+        parse_value=parse_date,
+    ),
     Decimal: strawberry.scalar(
         name="Decimal",
         description='An exact decimal number as a string with its scale, such as `"12.50"`.',
@@ -92,11 +112,14 @@ def global_id(type_name: str, key: uuid.UUID) -> str:
 def read_global_id(text: str) -> tuple[str, uuid.UUID] | None:
     """The type's name and the key, or None where the text is no canonical global id."""
     try:
-        type_name, _, key = base64.b64decode(text, validate=True).decode().partition(":")
-        found = type_name, uuid.UUID(key)
-    except (binascii.Error, ValueError):
+        raw = binascii.a2b_base64(text, strict_mode=True)
+        type_name, _, key = raw.decode().partition(":")
+        found = uuid.UUID(key)
+    except ValueError:  # which binascii's is, too
         return None
-    return found if global_id(*found) == text else None
+    # One id has one text: that which `global_id` gives.
+    is_canonical = str(found) == key and binascii.b2a_base64(raw, newline=False) == text.encode()
+    return (type_name, found) if is_canonical else None
 
 
 @strawberry.type(description="An amount of money, exact.")

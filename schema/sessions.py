@@ -25,7 +25,10 @@ class RefreshSessionInput:
 
 @input_of("Customer", Writes.UPDATE, description="What to sign out of.")
 class SignOutInput:
-    everywhere: bool | None = given("Whether to end every session of the customer; left out means this one.")
+    everywhere: bool | None = given(
+        "Whether to end every session of the customer, or of the order whose token is used; left out means"
+        " this one."
+    )
 
 
 @input_of("Customer", Writes.UPDATE, description="Proof of an e-mail address.")
@@ -55,35 +58,42 @@ MUTATIONS = {
         SignInInput,
         "Begins a session. Whatever is wrong, the answer is the same.",
         extras={"access_token": ACCESS, "refresh_token": REFRESH},
+        alone=True,
     ),
     "refresh_session": Declared(
         RefreshSessionInput,
         "The next tokens of a session. A refresh token that comes a second time ends the session.",
         extras={"access_token": ACCESS, "refresh_token": REFRESH},
+        alone=True,
     ),
     "sign_out": Declared(
         SignOutInput,
         "Ends the caller's session; its tokens are refused from the next request on.",
         extras={"ended": (int, "How many sessions were ended.")},
+        alone=True,
     ),
     "confirm_email": Declared(
         ConfirmEmailInput,
         "Confirms the address a mail was sent to: from then on the customer signs in with it.",
         extras={"confirmed": (_MAYBE, "Whether the address is confirmed.")},
+        alone=True,
     ),
     "request_password_reset": Declared(
         RequestPasswordResetInput,
         "Mails a link to set a new password; the same is answered whether the address is known or not.",
         extras={"accepted": (bool, "Whether the request was taken.")},
+        alone=True,
     ),
     "reset_password": Declared(
         ResetPasswordInput,
         "Sets a new password by the link in a mail, and ends every session.",
         extras={"changed": (_MAYBE, "Whether the password is changed.")},
+        alone=True,
     ),
     "change_password": Declared(
         ChangePasswordInput,
         "Sets a new password, and ends every other session.",
         extras={"changed": (_MAYBE, "Whether the password is changed.")},
+        alone=True,
     ),
 }

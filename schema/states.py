@@ -115,6 +115,8 @@ class ChangeSource(Enum):
     STAFF_ON_BEHALF = "STAFF_ON_BEHALF"
     STAFF = "STAFF"
     CARRIER_EVENT = "CARRIER_EVENT"
+    UNSUBSCRIBE_LINK = "UNSUBSCRIBE_LINK"
+    RETENTION = "RETENTION"
 
 
 def _role(name: str, description: str) -> Any:
@@ -137,6 +139,57 @@ class StaffRole(Enum):
 class PartnerKind(Enum):
     CARRIER = strawberry.enum_value("CARRIER", description="It carries deliveries.")
     NEWSLETTER = strawberry.enum_value("NEWSLETTER", description="It sends the newsletter.")
+
+
+@strawberry.enum(description="What became of an attempt to use personal data.")
+class Decision(Enum):
+    ALLOWED = strawberry.enum_value("ALLOWED", description="It was given or changed.")
+    REFUSED = strawberry.enum_value("REFUSED", description="It was refused.")
+
+
+@strawberry.enum(description="Whether a recipient was told of an erasure (GDPR Article 19).")
+class NoticeStatus(Enum):
+    NOT_DUE = strawberry.enum_value("NOT_DUE", description="Nothing was erased of which it had to hear.")
+    DUE = strawberry.enum_value("DUE", description="It is being told.")
+    SENT = strawberry.enum_value("SENT", description="It was told.")
+    FAILED = strawberry.enum_value("FAILED", description="It could not be told: somebody must see to it.")
+
+
+@strawberry.enum(description="What a person asks for about their data.")
+class SubjectRequestKind(Enum):
+    EXPORT = strawberry.enum_value("EXPORT", description="A copy of it (GDPR Articles 15 and 20).")
+    ERASURE = strawberry.enum_value("ERASURE", description="Its erasure (GDPR Article 17).")
+    RESTRICTION = strawberry.enum_value(
+        "RESTRICTION", description="That it is not used for a while (GDPR Article 18)."
+    )
+
+
+@strawberry.enum(description="The way a request came.")
+class RequestChannel(Enum):
+    ACCOUNT = strawberry.enum_value("ACCOUNT", description="From the customer's account.")
+    ORDER_LINK = strawberry.enum_value("ORDER_LINK", description="With the link to one order.")
+    EMPLOYEE = strawberry.enum_value("EMPLOYEE", description="Entered by an employee whom the person asked.")
+
+
+@strawberry.enum(description="How far a request about one's data has come.")
+class SubjectRequestStatus(Enum):
+    RECEIVED = strawberry.enum_value("RECEIVED", description="It is here, and nothing is done yet.")
+    ACCEPTED = strawberry.enum_value("ACCEPTED", description="It was accepted and is about to be done.")
+    EXECUTED = strawberry.enum_value(
+        "EXECUTED", description="It is done, but for what an open order needs or a message under way."
+    )
+    COMPLETED = strawberry.enum_value("COMPLETED", description="It is done, and so is all that followed.")
+    REFUSED = strawberry.enum_value("REFUSED", description="It was refused, and the person was told why.")
+    WITHDRAWN = strawberry.enum_value("WITHDRAWN", description="The person took it back.")
+
+
+@strawberry.enum(description="What was decided about a request.")
+class RequestDecision(Enum):
+    ACCEPTED = strawberry.enum_value("ACCEPTED", description="It is done.")
+    REFUSED = strawberry.enum_value("REFUSED", description="It is not done.")
+    LIFTED = strawberry.enum_value(
+        "LIFTED", description="A restriction that was in force ends when its person is told."
+    )
 
 
 def _texts(*states: Enum) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     Numeric,
@@ -26,16 +25,22 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from . import tags
-from .columns import MONEY, TEXT, TIME, column, one_of, primary_key, version
+from .columns import MONEY, TEXT, TIME, belongs_to, column, of_order, one_of, primary_key, version
 from .credentials import Credential as Credential
 from .credentials import OneTimeLink as OneTimeLink
 from .credentials import RefreshToken as RefreshToken
 from .credentials import Session as Session
+from .ledgers import Attempt as Attempt
 from .ledgers import Change as Change
 from .ledgers import Idempotency as Idempotency
 from .ledgers import Mail as Mail
 from .partner_keys import PartnerToken as PartnerToken
 from .price_list import Product as Product
+from .records import AccessRecord as AccessRecord
+from .records import DailyReading as DailyReading
+from .records import DailySubject as DailySubject
+from .records import Disclosure as Disclosure
+from .records import Seal as Seal
 from .states import (
     ConsentPurpose,
     ConsentState,
@@ -49,6 +54,16 @@ from .states import (
     ReturnStatus,
     StaffRole,
 )
+from .subject_rights import ConsentProof as ConsentProof
+from .subject_rights import Erasure as Erasure
+from .subject_rights import ErasureNotice as ErasureNotice
+from .subject_rights import ErasureNoticeAttempt as ErasureNoticeAttempt
+from .subject_rights import ExportDocument as ExportDocument
+from .subject_rights import ExportPiece as ExportPiece
+from .subject_rights import LegalHold as LegalHold
+from .subject_rights import RetentionRun as RetentionRun
+from .subject_rights import RetentionWarning as RetentionWarning
+from .subject_rights import SubjectRequest as SubjectRequest
 from .tags import CARRIER_DATA, PRODUCT_DATA, TECHNICAL
 
 
@@ -158,7 +173,7 @@ class Order(SQLModel, table=True):
 class OrderLine(SQLModel, table=True):
     __tablename__ = "order_line"
     __table_args__ = (
-        ForeignKeyConstraint(["order_id", "customer_id"], ["orders.id", "orders.customer_id"]),
+        of_order(),
         CheckConstraint("quantity > 0", name="quantity_is_positive"),
         Index("order_line_order_page", "order_id", "id"),
     )
@@ -177,7 +192,7 @@ class Carrier(SQLModel, table=True):
     __tablename__ = "carrier"
     id: uuid.UUID = primary_key()
     name: str = column(TEXT, CARRIER_DATA, unique=True)
-    contact_email: str = column(TEXT, tags.staff("user.contact.email", "carrier"))
+    contact_email: str = column(TEXT, tags.staff("user.contact.email", "carrier", ("partner",)))
     active: bool = column(Boolean(), CARRIER_DATA, server_default=text("true"))
     version: int = version()
 
@@ -199,7 +214,7 @@ class Delivery(SQLModel, table=True):
     __tablename__ = "delivery"
     __table_args__ = (
         one_of("status", DeliveryStatus),
-        ForeignKeyConstraint(["order_id", "customer_id"], ["orders.id", "orders.customer_id"]),
+        of_order(),
         UniqueConstraint("id", "customer_id", name="delivery_id_customer"),
         Index("delivery_order_page", "order_id", "id"),
         Index("delivery_carrier_page", "carrier_id", "id"),
@@ -256,7 +271,7 @@ class DeliveryEvent(SQLModel, table=True):
     __tablename__ = "delivery_event"
     __table_args__ = (
         one_of("status", DeliveryStatus),
-        ForeignKeyConstraint(["delivery_id", "customer_id"], ["delivery.id", "delivery.customer_id"]),
+        belongs_to("delivery", "delivery_id"),
         CheckConstraint("length(note) <= 200", name="note_is_short"),
         UniqueConstraint("delivery_id", "idempotency_key", name="delivery_event_once"),
         Index("delivery_event_delivery_page", "delivery_id", "id"),
@@ -283,11 +298,17 @@ class Return(SQLModel, table=True):
             name="reason_code_is_known",
         ),
         CheckConstraint("refund_amount >= 0", name="refund_amount_is_not_negative"),
-        ForeignKeyConstraint(["order_id", "customer_id"], ["orders.id", "orders.customer_id"]),
+        of_order(),
         UniqueConstraint("id", "customer_id", name="returns_id_customer"),
         Index("returns_order_page", "order_id", "id"),
         Index("returns_customer_page", "customer_id", "id"),
         Index("returns_not_final", "order_id", postgresql_where=text("status NOT IN ('CLOSED', 'REJECTED')")),
+        # Refunds that are due, the most overdue first.
+        Index(
+            "returns_refund_due",
+            *("refund_due_at", text("id DESC")),
+            postgresql_where=text("refunded_at IS NULL"),
+        ),
     )
     id: uuid.UUID = primary_key()
     number: str = column(TEXT, tags.returned("user.unique_id"), unique=True)
@@ -313,7 +334,7 @@ class Return(SQLModel, table=True):
 class ReturnLine(SQLModel, table=True):
     __tablename__ = "return_line"
     __table_args__ = (
-        ForeignKeyConstraint(["return_id", "customer_id"], ["returns.id", "returns.customer_id"]),
+        belongs_to("returns", "return_id"),
         CheckConstraint("quantity > 0", name="quantity_is_positive"),
         Index("return_line_return_page", "return_id", "id"),
     )

@@ -1,7 +1,8 @@
 """What each column holds in the words of data protection: the tag drives export, erasure and the record.
 
 Categories are fideslang data-category keys; the basis is a letter of GDPR Article 6(1); retention names a
-rule of `policies/retention.yaml`; the source says where the value comes from (GDPR Article 14(2)(f)).
+rule of `policies/retention.yaml`; the source says where the value comes from (GDPR Article 14(2)(f)); the
+subjects are the categories of people it is about, of `policies/controller.yaml` (GDPR Article 30(1)(c)).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ class Personal:
     purposes: tuple[str, ...]
     retention: str
     source: str
+    subjects: tuple[str, ...] = ("customer",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def order(category: str, retention: str = "R-CLAIM", source: str = "checkout") -
 
 def delivery(category: str, retention: str = "R-DELIVERY", source: str = "checkout, customer") -> Personal:
     """A datum of a delivery."""
-    return Personal(category, "b", DELIVERY_PURPOSES, retention, source)
+    return Personal(category, "b", DELIVERY_PURPOSES, retention, source, ("customer", "recipient"))
 
 
 def returned(
@@ -63,11 +65,29 @@ def returned(
     return Personal(category, "b", RETURN_PURPOSES, retention, source)
 
 
-def staff(category: str, source: str = "employer") -> Personal:
+def staff(category: str, source: str = "employer", subjects: tuple[str, ...] = ("employee",)) -> Personal:
     """A datum about an employee or a partner's user, kept for the access record."""
-    return Personal(category, "f", STAFF_PURPOSES, "R-ACCESS", source)
+    return Personal(category, "f", STAFF_PURPOSES, "R-ACCESS", source, subjects)
 
 
 def consent(category: str, source: str = "registration, customer, unsubscribe link") -> Personal:
     """A datum that proves consent (GDPR Article 7(1))."""
     return Personal(category, "a", ("newsletter", "subject-rights"), "R-CONSENT", source)
+
+
+def access(category: str) -> Personal:
+    """A datum of a record of access, kept so that a look into personal data can be answered for."""
+    subjects = ("customer", "employee", "partner")
+    return Personal(
+        category, "c", ("security", "subject-rights"), "R-ACCESS", "made by the gateway", subjects
+    )
+
+
+def request(category: str) -> Personal:
+    """A datum of a request about one's data, or of a hold on it (GDPR Articles 12, 17 and 18)."""
+    return Personal(category, "c", ("subject-rights",), "R-DISCLOSURE", "customer, employee")
+
+
+def disclosure(category: str) -> Personal:
+    """A datum of a disclosure (GDPR Articles 15(1)(c) and 19)."""
+    return Personal(category, "c", ("security", "subject-rights"), "R-DISCLOSURE", "made by the gateway")

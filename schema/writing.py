@@ -55,6 +55,11 @@ class Writes(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadsFields:
+    """An input field whose values are coordinates that the caller must be allowed to read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """An input field that writes a coordinate: the entity's field of its name, or `coordinate`."""
 
@@ -71,6 +76,13 @@ def sets(description: str, coordinate: str | None = None) -> Any:
 def given(description: str) -> Any:
     """An input field that goes with the mutation's own grant: an id, `ifVersion`, a password."""
     return strawberry.field(description=description, default=strawberry.UNSET, metadata={WRITES: None})
+
+
+def reads_fields(description: str) -> Any:
+    """An input field that lists coordinates, each gated like reading it."""
+    return strawberry.field(
+        description=description, default=strawberry.UNSET, metadata={WRITES: ReadsFields()}
+    )
 
 
 def input_of(entity: str, writes: Writes, *, description: str) -> Callable[[type[T]], type[T]]:
@@ -92,7 +104,11 @@ class Becomes(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A mutation: its input, the entities of its payload and what else the payload says."""
+    """A mutation: its input, the entities of its payload and what else the payload says.
+
+    One that goes `alone` is the only change of its operation: what proves who somebody is must not be tried
+    many times in one request. `alone_with` names input fields with which it does.
+    """
 
     input: type
     description: str
@@ -100,6 +116,8 @@ class Declared:
     lists: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     becomes: Becomes | None = None
+    alone: bool = False
+    alone_with: frozenset[str] = frozenset()
 
 
 @strawberry.input(description="A postal address.")

@@ -54,7 +54,7 @@ def undesignated(writable: World) -> Iterator[Person]:
     )
     yield found
     del writable.askers[found.name]
-    writable.execute("DELETE FROM designation WHERE employee_id = $1 OR designated_by = $1", key)
+    writable.execute("DELETE FROM designation WHERE $1 IN (employee_id, designated_by, revoked_by)", key)
     writable.execute("DELETE FROM employee WHERE id = $1", key)
     writable.execute("DELETE FROM idempotency WHERE mutation = 'designateEmployee'")
 

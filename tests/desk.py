@@ -71,6 +71,7 @@ def settings_of(world: World, issuer: Issuer, **changed: Any) -> Settings:
     given: dict[str, Any] = {
         "database_url": world.gateway.settings.database_url,
         "signing_key_file": world.gateway.settings.signing_key_file,
+        "employee_token_minutes": world.gateway.settings.employee_token_minutes,
         "oidc_issuer": ISSUER,
         "oidc_audience": AUDIENCE,
         "oidc_jwks_url": issuer.url,

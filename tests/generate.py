@@ -8,7 +8,7 @@ would get as far as a row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ ROWS = 125  # how many rows of the innermost lists one root field may ask for
 
 def operations(world: Any, asker: Asker | None = None) -> st.SearchStrategy[tuple[str, dict[str, Any], Any]]:
     """Documents with variables and operation name; with an asker also cursors, of rows this asker sees."""
-    register = Register(world.rows(), asker or EVERYTHING, world.now)
+    register = Register(world.first_rows(), asker or EVERYTHING, world.now)
 
     @st.composite
     def made(draw: Callable[[Any], Any]) -> tuple[str, dict[str, Any], str | None]:
@@ -180,7 +180,7 @@ class Choice:
         if name == "__typename":
             return Chosen(key, name)
         kind = get_named_type(SCHEMA.type_map[type_name].fields[name].type).name
-        return Chosen(key, name, selection=self._parts(kind) if kind in ("Money", "Address") else None)
+        return Chosen(key, name, selection=self._parts(kind) if kind in VALUE_OBJECTS else None)
 
     def _parts(self, type_name: str) -> Selection:
         """A selection on a type that holds nothing but values."""
@@ -300,6 +300,11 @@ class Choice:
             count = self._draw(st.integers(0, 3))
             values = [self._value(type_name, name, get_named_type(wanted)) for _ in range(count)]
             return self._leaf(values, str(wanted))
+        if operator == "contains":
+            row = self._row(type_name)
+            held = self._reader.plain(type_name, name, row) if row else []
+            value = self._of(held or [global_id("Customer", ABSENT_ID)])
+            return self._leaf(value, str(wanted))
         value = self._draw(st.booleans()) if operator == "isNull" else None
         if value is None:
             value = self._value(type_name, name, get_named_type(wanted))
@@ -321,6 +326,8 @@ class Choice:
                 there = timezone(timedelta(hours=self._of([0, 2, -7])))
                 text = value.astimezone(there).isoformat(timespec="microseconds")
                 return text.replace("+00:00", "Z")
+            case date():
+                return value.isoformat()
             case Decimal():
                 return self._of([f"{value:.2f}", f"{value:.4f}", f"{value:.0f}", int(value)])
             case None if kind.name == "ID":
@@ -331,10 +338,12 @@ class Choice:
                 return value
 
 
+VALUE_OBJECTS = ("Money", "Address", "Retained")
 ABSENT: Mapping[str, Any] = {
     "String": "absent%_\\",
     "Int": 7,
     "Decimal": "9.99",
     "Boolean": True,
     "DateTime": "2025-01-31T12:00:00Z",
+    "Date": "2025-01-31",
 }

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import uvicorn
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gateway.app import app_of, create_gateway
 from gateway.live.connection import Live
+from gateway.server import make_server
 from tests.world import World
 
 PROTOCOL = "graphql-transport-ws"
@@ -139,15 +139,7 @@ def served(world: World, **changed: Any) -> Iterator[Served]:
     app = app_of(create_gateway(settings, clock))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=2,
-            lifespan="on",
-            proxy_headers=False,  # as `gateway serve` has it
-        )
-        server = uvicorn.Server(config)
+        server = make_server(app, settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -45,7 +45,7 @@ class Life(RuleBasedStateMachine):
         self.guests: dict[uuid.UUID, str] = {}
         self.made: dict[tuple[str, str], tuple[datetime, Move, Any]] = {}
         ledger.empty(seeded)
-        self.rows: Rows = ledger.rows()
+        self.rows: Rows = ledger.register()
 
     # ------------------------------------------------------------ asking
 
@@ -58,7 +58,7 @@ class Life(RuleBasedStateMachine):
             "userErrors { code coordinate path currentVersion } } }"
         )
         status, body = self.world.ask(move.asker, document, {"input": dict(move.given)}, move.purpose)
-        before, self.rows = self.rows, self.ledger.rows()
+        before, self.rows = self.rows, self.ledger.register()
         said = answered(status, body, move)
         note(f"  {sorted(said.codes) or said.outcomes or 'done'}")
         check_step(before, self.rows, move, said, self.world)
@@ -209,5 +209,9 @@ def lasting(world: World, asker: Asker) -> Asker:
         return asker
     claims = jwt.decode(token, options={"verify_signature": False})
     kind, _, key = claims["sub"].partition(":")
-    made = world.key.sign(kind, uuid.UUID(key), world.gateway.settings, now=NOW, lifetime=timedelta(days=90))
+    days = timedelta(days=90)
+    if kind == "customer":
+        made = world.customer_token(uuid.UUID(key), days)
+    else:
+        made = world.key.sign(kind, uuid.UUID(key), world.gateway.settings, now=NOW, lifetime=days)
     return replace(asker, headers={"Authorization": f"Bearer {made}"})

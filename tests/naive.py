@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -289,6 +289,8 @@ class Answer:
             return self._money(type_name, row, field)
         if field.name == "billingAddress":
             return self._address(row, field)
+        if field.name == "retained":
+            return self._retained(row, field)
         value = self.reader.plain(type_name, field.name, row)
         if seen == "masked" and value is not None:
             return MASKS[field.name](value)
@@ -308,6 +310,14 @@ class Answer:
             return None
         parts["__typename"] = "Address"
         return {each.key: parts[each.name] for each in self.operation.fields("Address", field.selections)}
+
+    def _retained(self, row: Row, field: Field) -> list[dict[str, Any]]:
+        fields = self.operation.fields("Retained", field.selections)
+        entries = self.reader.plain("SubjectRequest", "retained", row)
+        return [
+            {each.key: (entry | {"__typename": "Retained"})[each.name] for each in fields}
+            for entry in entries
+        ]
 
     def _connection(self, type_name: str, rows: list[Row], field: Field) -> dict[str, Any]:
         page = self.reader.page(type_name, rows, field.arguments)
@@ -349,6 +359,8 @@ def written(type_name: str, value: Any) -> Any:
             return global_id(type_name, value)
         case datetime():
             return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        case date():
+            return value.isoformat()
         case Decimal():
             return f"{value:.2f}"
         case _:

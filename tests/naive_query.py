@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ LISTS = {
     "employees": "Employee",
     "designations": "Designation",
     "partnerTokens": "PartnerToken",
+    "accessRecords": "AccessRecord",
+    "disclosures": "Disclosure",
+    "subjectRequests": "SubjectRequest",
+    "legalHolds": "LegalHold",
 }
 LOOKUPS = {"customer": "Customer", "order": "Order", "delivery": "Delivery", "return": "Return"}
 
@@ -57,6 +62,7 @@ TO_ONE = {
     ("Designation", "employee"): ("Employee", "employee_id"),
     ("Designation", "designatedBy"): ("Employee", "designated_by"),
     ("ReturnLine", "orderLine"): ("OrderLine", "order_line_id"),
+    ("AccessRecord", "designation"): ("Designation", "designation_id"),
 }
 TO_MANY = {
     ("Customer", "consents"): ("ConsentEvent", "customer_id"),
@@ -235,14 +241,34 @@ class Reader:
                 if service is None or row["tracking_code"] is None:
                     return None
                 return service["tracking_url"].replace("{code}", row["tracking_code"])
+            case "AccessRecord", "operation":
+                digest = f"sha256:{row['operation_hash']}"
+                return f"{row['operation_name']} {digest}" if row["operation_name"] else digest
+            case "Disclosure", "noticeStatus":
+                return self._notice_status(row)
+            case "LegalHold", "target":
+                return global_id(row["target_entity"], row["target_id"])
+            case "SubjectRequest", "retained":
+                return json.loads(row["retained"])
+            case "AccessRecord", "subjectIds":
+                return [global_id("Customer", key) for key in row["subject_ids"]]
             case _:
                 return row[snake(name)]
+
+    def _notice_status(self, disclosure: Row) -> str:
+        for notice in self.register.notices:
+            is_of_it = all(notice[name] == disclosure[name] for name in ("customer_id", "recipient"))
+            if is_of_it and notice["created_at"] >= disclosure["at"]:
+                return "SENT" if notice["sent_at"] else "FAILED" if notice["failed_at"] else "DUE"
+        return "NOT_DUE"
 
     def related(self, type_name: str, name: str, row: Row) -> list[Row]:
         """The visible rows a relation leads to."""
         if (type_name, name) in TO_ONE:
             target, column = TO_ONE[type_name, name]
-            rows = [self.register.rows[target][row[column]]] if row[column] is not None else []
+            # A record keeps the id of a designation that a test took away again.
+            found = self.register.rows[target].get(row[column])
+            rows = [] if found is None else [found]
         else:
             target, column = TO_MANY[type_name, name]
             rows = self.register.children(target, column, row["id"])
@@ -325,8 +351,9 @@ def compares(found: Any, operator: str, operand: Any) -> bool:
         return (found is None) is operand
     if found is None or operand is None:
         return False
-    if operator == "in":
-        return any(found == read_operand(found, each) for each in operand)
+    if operator in ("in", "contains"):
+        value, listed = (found, operand) if operator == "in" else (operand, found)
+        return any(value == read_operand(value, each) for each in listed)
     operand = read_operand(found, operand)
     match operator:
         case "eq":
@@ -350,6 +377,8 @@ def read_operand(found: Any, operand: Any) -> Any:
     match found:
         case datetime():
             return datetime.fromisoformat(operand).astimezone(UTC)
+        case date():
+            return date.fromisoformat(operand)
         case Decimal():
             return Decimal(operand)
         case UUID():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -104,9 +105,64 @@ def designation(number: int, of: int, role: str, by: int | None) -> dict[str, An
     return row | {"valid_from": NOW - DAY, "valid_to": NOW + 100 * DAY}
 
 
+def record(number: int, decision: str, *subjects: int, purpose: str = "customer-service") -> dict[str, Any]:
+    row = {"id": key(number), "at": NOW - DAY, "principal_id": an_id("Employee", PEKKA), "role": "support"}
+    row |= {"designation_id": key(74), "purpose": purpose, "case_reference": "C 1"}
+    row |= {"operation_name": "Card", "operation_hash": "ab" * 32, "fields": ["Customer.email"]}
+    row |= {"subject_ids": [key(one) for one in subjects], "policy_version": "1", "notice_version": "1"}
+    return row | {"request_id": f"r{number}", "decision": decision}
+
+
+def disclosure(number: int, owner: int, *, visible: bool = True, **columns: Any) -> dict[str, Any]:
+    row = {"id": key(number), "customer_id": key(owner), "recipient": "Posti", "purpose": "delivery"}
+    row |= {"at": NOW - DAY, "fields": ["Delivery.recipientName"], "statute": None}
+    row |= {"requester": None, "case_number": None, "visible_to_subject": visible}
+    return row | {"notice_status": "NOT_DUE"} | columns
+
+
+def request(number: int, owner: int, kind: str = "EXPORT", **columns: Any) -> dict[str, Any]:
+    row = {"id": key(number), "customer_id": key(owner), "order_id": None, "kind": kind, "channel": "ACCOUNT"}
+    row |= {"received_at": NOW - DAY, "due_at": NOW + number * DAY, "extended_to": None, "status": "RECEIVED"}
+    row |= {"decision": None, "handled_by": None, "retained": "[]", "notified": []}
+    return row | columns
+
+
+def hold(number: int, owner: int, order_number: int | None = None, **columns: Any) -> dict[str, Any]:
+    target = ("Order", order_number) if order_number else ("Customer", owner)
+    row = {
+        "id": key(number),
+        "customer_id": key(owner),
+        "target_entity": target[0],
+        "target_id": key(target[1]),
+    }
+    row |= {"order_id": key(order_number) if order_number else None, "fields": ["Order.billingName"]}
+    row |= {"basis": "a claim", "until": date(2027, 1, 31), "placed_by": an_id("Employee", RIITTA)}
+    return row | {"released_at": None} | columns
+
+
 AINO, VILLE, ERKKI, MIKA = 1, 2, 3, 4  # VILLE is restricted, ERKKI erased, MIKA has withdrawn
 POSTI, DHL = 91, 92
 PEKKA, RIITTA = 71, 72  # PEKKA helps customers, RIITTA designated him
+RECORDS = [
+    record(101, "ALLOWED", AINO, MIKA),
+    record(102, "REFUSED", AINO),
+    record(103, "ALLOWED", VILLE),
+    record(104, "ALLOWED", AINO, purpose="authority-request"),
+]
+DISCLOSURES = [
+    disclosure(111, AINO),
+    disclosure(112, AINO, visible=False, recipient="Authorities", statute="Act 1", case_number="1"),
+    disclosure(113, VILLE),
+    disclosure(114, ERKKI),
+]
+RETAINED = [{"coordinate": "Order.billingName", "until": "2030-12-31", "basis": "a law"}]
+REQUESTS = [
+    request(121, AINO),
+    request(122, AINO, "ERASURE", order_id=key(12), channel="ORDER_LINK"),
+    request(123, VILLE, "RESTRICTION"),
+    request(124, ERKKI, "ERASURE", retained=json.dumps(RETAINED), notified=["Posti"]),
+]
+HOLDS = [hold(131, AINO), hold(132, AINO, 12), hold(133, VILLE), hold(134, ERKKI, 14)]
 ROWS: dict[str, list[dict[str, Any]]] = {
     "customer": [
         customer(AINO),
@@ -164,6 +220,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "carrier": [carrier(POSTI, "Posti"), carrier(DHL, "DHL")],
     "carrier_service": [service(POSTI, needs_phone=True), service(DHL, needs_email=True)],
     "partner_token": [],
+    "access_record": RECORDS,
+    "disclosure": DISCLOSURES,
+    "subject_request": REQUESTS,
+    "legal_hold": HOLDS,
+    "erasure_notice": [],
 }
 
 CUSTOMER = Asker("customer", customer_id=key(AINO))
@@ -186,6 +247,10 @@ class World:
     """The hand-made rows in the shape the generator takes."""
 
     now: datetime = NOW
+
+    def first_rows(self) -> dict[str, list[dict[str, Any]]]:
+        """The same rows: nothing changes them."""
+        return self.rows()
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         return ROWS

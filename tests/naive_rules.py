@@ -30,6 +30,10 @@ TABLES = {
     "Employee": "employee",
     "Designation": "designation",
     "PartnerToken": "partner_token",
+    "AccessRecord": "access_record",
+    "Disclosure": "disclosure",
+    "SubjectRequest": "subject_request",
+    "LegalHold": "legal_hold",
 }
 
 ONLY_PURPOSE = {
@@ -47,6 +51,7 @@ INCLUDED_IN: dict[str, set[str]] = {
     "all": {"every"},
     "linked": {"every", "all"},
     "own": {"every"},
+    "own_visible": {"every", "own"},
     "open": {"every", "all"},
     "consented": {"every", "all", "linked"},
     "assigned": {"every", "all"},
@@ -170,6 +175,7 @@ class Register:
             type_name: {row["id"]: row for row in rows[table]} for type_name, table in TABLES.items()
         }
         self.services = {(row["carrier_id"], row["code"]): row for row in rows["carrier_service"]}
+        self.notices = rows["erasure_notice"]
         self._children: dict[tuple[str, str], dict[UUID, list[Row]]] = {}
         self._visible: dict[tuple[str, UUID], bool] = {}
         self._visible_rows: dict[str, list[Row]] = {}
@@ -211,8 +217,8 @@ class Register:
         match rule:
             case "every":
                 return True
-            case "own":
-                return self._is_own(type_name, row)
+            case "own" | "own_visible":
+                return self._is_own(type_name, row) and (rule == "own" or row["visible_to_subject"])
             case "new" | "undispatched" | "unrefunded":
                 return self._may_change(rule, type_name, row)
         if self._is_restricted(type_name, row):
@@ -267,7 +273,7 @@ class Register:
         match type_name:
             case "Customer":
                 return row
-            case "Carrier" | "Employee" | "Designation" | "PartnerToken":
+            case "Carrier" | "Employee" | "Designation" | "PartnerToken" | "AccessRecord":
                 return None
             case _:
                 return self.rows["Customer"][row["customer_id"]]
@@ -276,7 +282,7 @@ class Register:
         match type_name:
             case "Order":
                 return row["id"]
-            case "OrderLine" | "Delivery" | "Return":
+            case "OrderLine" | "Delivery" | "Return" | "SubjectRequest" | "LegalHold":
                 return row["order_id"]
             case "DeliveryEvent":
                 return self.rows["Delivery"][row["delivery_id"]]["order_id"]
@@ -291,6 +297,9 @@ class Register:
     def _is_own(self, type_name: str, row: Row) -> bool:
         if self.asker.order_id is not None:
             return self._order_id(type_name, row) == self.asker.order_id
+        if type_name == "AccessRecord":
+            is_told = row["decision"] == "ALLOWED" and row["purpose"] != "authority-request"
+            return is_told and self.asker.customer_id in row["subject_ids"]
         owner = self._owner(type_name, row)
         return owner is not None and owner["id"] == self.asker.customer_id
 

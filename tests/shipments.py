@@ -24,6 +24,8 @@ DAY = timedelta(days=1)
 MADE, TAKEN_OVER, ENDED = NOW - 5 * DAY, NOW - 3 * DAY, NOW - DAY
 ENDS = {"DELIVERED": "delivered_at", "RETURNED": "returned_at", "LOST": "lost_at"}
 AT_HOME = ("PLANNED", "READY", "PRE_ADVISED", "CANCELLED")
+# A server that is just starting on a busy machine answers late.
+PATIENCE_SECONDS = 30
 ERRORS = "userErrors { code coordinate message path currentVersion }"
 
 
@@ -196,14 +198,7 @@ def _locked(world: World, table: str, key: uuid.UUID, waiting: int) -> Iterator[
             async with connection.transaction():
                 await connection.execute(f"SELECT FROM {table} WHERE id = $1 FOR UPDATE", key)
                 held.set()
-                query = (
-                    "SELECT count(*) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                )
-                ends = time.monotonic() + 4
-                while await connection.fetchval(query) < waiting:
-                    assert time.monotonic() < ends, "the calls do not wait for the row"
-                    await connection.execute("SELECT pg_stat_clear_snapshot()")
+                await _waiting(connection, waiting)
         finally:
             met.set()
             await connection.close()
@@ -215,5 +210,36 @@ def _locked(world: World, table: str, key: uuid.UUID, waiting: int) -> Iterator[
         future.result()
 
 
+def in_turn(world: World, lock: str, *calls: Callable[[], Any]) -> list[Any]:
+    """What the calls return, each begun once the one before waits for what `lock` has locked."""
+
+    async def run() -> list[Any]:
+        connection = await asyncpg.connect(world.url)
+        begun: list[asyncio.Future[Any]] = []
+        try:
+            async with connection.transaction():
+                await connection.execute(lock)
+                for call in calls:
+                    begun.append(asyncio.ensure_future(asyncio.to_thread(call)))
+                    await _waiting(connection, len(begun))
+            return list(await asyncio.gather(*begun))
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+async def _waiting(connection: Any, count: int) -> None:
+    """Comes back once so many statements of this database wait for a lock."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while await connection.fetchval(query) < count:
+        assert time.monotonic() < ends, "the calls do not wait"
+        await connection.execute("SELECT pg_stat_clear_snapshot()")
+
+
 def _came(event: Event) -> None:
-    assert event.wait(10)
+    assert event.wait(PATIENCE_SECONDS)

@@ -29,6 +29,9 @@ FIELDS = {
     "resetPassword": f"changed {ERRORS}",
     "changePassword": f"changed {ERRORS}",
 }
+UPDATE = """mutation ($input: UpdateCustomerInput!) { updateCustomer(input: $input) {
+  customer { email version } userErrors { code coordinate message path currentVersion } } }"""
+SERVICE = "customer-service"
 PASSWORD = "a long enough password"
 OTHER_PASSWORD = "another password, still"
 TOKEN_IN_URL = re.compile(r"(\S*)#(crl_[0-9a-f]{72})$", re.MULTILINE)
@@ -102,6 +105,22 @@ def signed_in(world: World, account: Account, password: str | None = None) -> di
     payload = call(world, "signIn", email=account.email, password=password or account.password)
     assert payload["userErrors"] == []
     return payload
+
+
+def updated(
+    world: World, account: Account, name: str = "anonymous", bearer: str | None = None, **given: Any
+) -> Any:
+    """The response to a change of a profile, by the customer or by somebody else on their behalf."""
+    own = {"Authorization": f"Bearer {bearer or account.access_token}"}
+    headers, purpose = (own, None) if name == "anonymous" else (None, SERVICE)
+    return world.post(name, UPDATE, {"input": {"id": account.id, **given}}, purpose, headers=headers)
+
+
+def moved(world: World, account: Account, email: str, name: str = "anonymous") -> None:
+    """Changes the address in the register, by the customer or by somebody else."""
+    proof = {"currentPassword": account.password} if name == "anonymous" else {}
+    body = updated(world, account, name, email=email, **proof).json()
+    assert body["data"]["updateCustomer"]["customer"]["email"] == email, body
 
 
 def letters(world: World, account: Account, kind: str, email: str | None = None) -> list[str]:

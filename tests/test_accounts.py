@@ -36,24 +36,12 @@ from tests.signing_in import (
 from tests.world import World
 from tests.writing import another_gateway, at_once, kept
 
-UPDATE = """mutation ($input: UpdateCustomerInput!) { updateCustomer(input: $input) {
-  customer { email version } userErrors { code } } }"""
-SERVICE = "customer-service"
 UNKNOWN = f"crl_{'0' * 64}00000000"
 
 
 def credential(world: World, account: Account) -> dict[str, Any]:
     (row,) = kept(world, "credential", customer_id=account.key)
     return row
-
-
-def moved(world: World, account: Account, email: str, name: str = "anonymous") -> None:
-    """Changes the address in the register, by the customer or by somebody else."""
-    headers = {"Authorization": f"Bearer {account.access_token}"} if name == "anonymous" else None
-    given = {"input": {"id": account.id, "email": email}}
-    purpose = None if name == "anonymous" else SERVICE
-    body = world.post(name, UPDATE, given, purpose, headers=headers).json()
-    assert body["data"]["updateCustomer"]["customer"]["email"] == email, body
 
 
 # ---------------------------------------------------------------- confirming an address
@@ -120,42 +108,6 @@ def test_of_two_customers_who_confirm_one_address_at_once_one_succeeds(writable:
     steps = [partial(call, writable, "confirmEmail", token=token) for token in tokens]
     found = sorted((payload["confirmed"] is True for payload in at_once(*steps)), reverse=True)
     assert found == [True, False]
-
-
-# ---------------------------------------------------------------- another address
-
-
-def test_a_changed_address_is_signed_in_with_once_it_is_confirmed(writable: World) -> None:
-    account = confirmed(writable)
-    new = f"new-{account.email}"
-    moved(writable, account, new)
-    assert call(writable, "signIn", email=new, password=PASSWORD) == refusal("signIn")
-    signed_in(writable, account)
-    assert len(letters(writable, account, "address-changing")) == 1  # the owner hears of it where they are
-    token = link(writable, account, "email-confirmation", new)
-    assert call(writable, "confirmEmail", token=token)["confirmed"] is True
-    assert call(writable, "signIn", email=account.email, password=PASSWORD) == refusal("signIn")
-    assert call(writable, "signIn", email=new, password=PASSWORD)["userErrors"] == []
-
-
-def test_a_link_to_an_address_that_is_the_customers_no_more_is_good_for_nothing(writable: World) -> None:
-    account = confirmed(writable)
-    reset = asked_to_reset(writable, account)
-    moved(writable, account, f"new-{account.email}")
-    token = link(writable, account, "email-confirmation", f"new-{account.email}")
-    moved(writable, account, f"newer-{account.email}")
-    assert call(writable, "confirmEmail", token=token) == refusal("confirmEmail")
-    assert call(writable, "resetPassword", token=reset, password=OTHER_PASSWORD) == refusal("resetPassword")
-    assert credential(writable, account)["email"] == account.email
-
-
-def test_what_an_employee_changes_of_an_address_changes_no_sign_in(writable: World) -> None:
-    account = confirmed(writable)
-    before = len(letters(writable, account, "email-confirmation"))
-    moved(writable, account, f"new-{account.email}", "support")
-    assert letters(writable, account, "email-confirmation", f"new-{account.email}") == []
-    assert len(letters(writable, account, "email-confirmation")) == before
-    signed_in(writable, account)
 
 
 # ---------------------------------------------------------------- a forgotten password

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -39,14 +39,15 @@ class Served:
     def __init__(self, world: World, folder: Path) -> None:
         customer = world.askers["customer"].customer_id
         assert customer is not None
-        settings, lifetime = world.gateway.settings, timedelta(hours=1)
-        token = world.key.sign("customer", customer, settings, now=datetime.now(UTC), lifetime=lifetime)
+        settings = world.gateway.settings
+        token = world.customer_token(customer, now=datetime.now(UTC))
         self.headers = {"authorization": f"Bearer {token}", **JSON}
         self._log = folder / "served.log"
         self._environment = {
             **os.environ,
             "GATEWAY_DATABASE_URL": world.url,
             "GATEWAY_SIGNING_KEY_FILE": str(settings.signing_key_file),
+            "GATEWAY_EMPLOYEE_TOKEN_MINUTES": str(settings.employee_token_minutes),
         }
         self.start()
 
@@ -167,8 +168,28 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "repeated aliases": ("TOO_COMPLEX", "{ " + many(1500, "a: viewer { role }") + " }"),
     "tokens": ("TOO_COMPLEX", "{ " + many(4000, "a#: __typename") + " }"),
-    "directives": ("VALIDATION_FAILED", "{ __typename " + many(1200, "@skip(if: false)") + " }"),
-    "unknown directives": ("VALIDATION_FAILED", "{ __typename " + many(4000, "@a#") + " }"),
+    "directives": ("TOO_COMPLEX", "{ __typename " + many(1200, "@skip(if: false)") + " }"),
+    "unknown directives": ("TOO_COMPLEX", "{ __typename " + many(4000, "@a#") + " }"),
+    "root fields": ("TOO_COMPLEX", "{ " + many(60, "a#: viewer { role }") + " }"),
+    "counts of the register": (
+        "TOO_COMPLEX",
+        "{ orders { " + many(60, "a#: totalCount") + " } }",
+    ),
+    "sorts of the register": (
+        "TOO_COMPLEX",
+        "{ " + many(30, "a#: orders(orderBy: [{total: ASC}]) { nodes { id } }") + " }",
+    ),
+    "a document as long as it can be": ("TOO_COMPLEX", "{ __typename } #" + "x" * 150_000),
+    "fragments that double 150 times": ("TOO_COMPLEX", doubling(150)),
+    "pairs of fragments": (
+        "TOO_COMPLEX",
+        "{ " + many(400, "...f#") + " } " + many(400, "fragment f# on Query { __typename }"),
+    ),
+    "pairs of fragments there are none": ("TOO_COMPLEX", "{ " + many(400, "...f#") + " }"),
+    "pairs of fragments of fragments": (
+        "TOO_COMPLEX",
+        "{ ...f0 ...f1 } " + many(400, "fragment f# on Query { ...f#1 ...f#2 }"),
+    ),
     "a fragment in itself": ("VALIDATION_FAILED", "{ ...A } fragment A on Query { ...A viewer { role } }"),
     "a circle of fragments": ("VALIDATION_FAILED", chain(18, "f0")),
     "nested full pages": (

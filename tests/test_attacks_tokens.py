@@ -115,6 +115,14 @@ TOKENS: dict[str, Callable[[World], str]] = {
     "a subject of another kind": lambda world: signed(world, sub=f"carrier:{uuid.uuid4()}"),
     "a subject that is no id": lambda world: signed(world, sub="customer:1"),
     "an order that is no id": lambda world: signed(world, order="1"),
+    "no session": lambda world: signed(world, sid=None),
+    "a session that is no id": lambda world: signed(world, sid="1"),
+    "a session that nobody began": lambda world: signed(world, sid=str(uuid.uuid4())),
+    "a session of another": lambda world: signed(world, sid=jwt_claims(world, "customer-2")["sid"]),
+    "an order that its session is not of": lambda world: signed(world, order=str(uuid.uuid4())),
+    "an order without a session": lambda world: signed(world, "one-order", sid=None),
+    "the session of an order for the whole account": lambda world: signed(world, "one-order", order=None),
+    "an employee's session": lambda world: signed(world, "support", sid=str(uuid.uuid4())),
     "an employee's order": lambda world: signed(world, "support", order=str(uuid.uuid4())),
     "an unknown employee": lambda world: signed(world, sub=f"employee:{uuid.uuid4()}"),
     "a truncated partner token": lambda world: partner(world)[:-1],
@@ -129,7 +137,7 @@ TOKENS: dict[str, Callable[[World], str]] = {
 
 def of_register(statements: list[str]) -> list[str]:
     """The statements that read the register, without those that look up who asks."""
-    return [sql for sql in statements if not re.search(r"\b(employee|partner_token)\b", sql)]
+    return [sql for sql in statements if not re.search(r"\b(employee|partner_token|session)\b", sql)]
 
 
 def assert_unauthenticated(world: World, authorization: str, moment: datetime | None = None) -> None:

@@ -35,10 +35,10 @@ def own_id(world: World, name: str = "customer") -> str:
 def unchanged(world: World) -> Iterator[None]:
     """Nothing in any table is different afterwards."""
     world.forget()
-    before = world.rows()
+    before = world.register()
     yield
     world.forget()
-    assert world.rows() == before
+    assert world.register() == before
 
 
 def refused(body: Any) -> list[tuple[str, str]]:

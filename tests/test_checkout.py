@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.writes.prices import Line, total_of
+from tests.signing_in import until
 from tests.world import World
 from tests.writing import (
     GUEST,
@@ -223,7 +224,10 @@ def test_a_restricted_customer_buys_and_an_erased_one_does_not(
     writable.execute(change, customer, writable.now, status)
     try:
         if refused:
-            assert mistakes(writable, "customer-2", PLACE, basket()) == [("NOT_FOUND", "Customer.id", "")]
+            before = len(kept(writable, "orders"))
+            wanted = {"input": basket()}
+            assert until(lambda: writable.ask("customer-2", PLACE, wanted)[0] == 401)
+            assert len(kept(writable, "orders")) == before
         else:
             assert placed(writable, "customer-2")["order"]["status"] == "PLACED"
     finally:

@@ -51,8 +51,7 @@ class Store:
 
     def own_token(self) -> str:
         """A token of the gateway itself for the same customer."""
-        settings, now = self.world.gateway.settings, self.world.now
-        return self.world.key.sign("customer", self.customer, settings, now=now, lifetime=timedelta(days=1))
+        return self.world.customer_token(self.customer, timedelta(days=1))
 
     def ask(self, token: str, query: str = VIEWER, seconds: float = 0, act_as: str | None = None) -> Any:
         given = {"authorization": f"Bearer {token}"} | ({} if act_as is None else {"act-as": act_as})

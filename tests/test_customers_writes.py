@@ -225,14 +225,14 @@ def test_a_customer_of_someone_else_and_one_that_is_not_there_are_answered_alike
 
 
 def test_an_erased_customers_last_token_changes_nothing(writable: World) -> None:
+    """It proves nothing any more, and is refused before what is left of them could be changed."""
     payload = register(writable)
     headers = {"Authorization": f"Bearer {payload['accessToken']}"}
     key = key_of(payload)
     writable.execute("UPDATE customer SET status = 'ERASED', erased_at = now() WHERE id = $1", key)
     given = {"id": payload["customer"]["id"], "surname": "Muu"}
-    found = writable.post("anonymous", UPDATE, {"input": given}, headers=headers).json()
-    errors = found["data"]["updateCustomer"]["userErrors"]
-    assert [error["code"] for error in errors] == ["INVALID_TRANSITION"]
+    found = writable.post("anonymous", UPDATE, {"input": given}, headers=headers)
+    assert found.status_code == 401
     row = next(row for row in writable.rows()["customer"] if row["id"] == key)
     assert row["surname"] == "Esimerkki"
 

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from gateway.demo.principals import employee_id
-from gateway.writes.designations import months_after
+from gateway.periods import months_after
 from schema.scalars import global_id
 from tests.designating import (
     ADMIN,

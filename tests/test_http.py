@@ -17,6 +17,7 @@ from graphql import (
 )
 from starlette.testclient import TestClient
 
+from gateway.answer_headers import EVERYWHERE
 from gateway.app import app_of, create_gateway
 from tests.test_attacks_tokens import of_register
 from tests.world import World
@@ -56,6 +57,15 @@ def only_error(response: Any) -> dict[str, Any]:
         ("text/html", 406, JSON),
         ("image/*;q=0.8", 406, JSON),
         (f"{JSON};q=0", 406, JSON),
+        (f"{JSON};q=0, */*", 400, GRAPHQL_RESPONSE),
+        (f"*/*, {GRAPHQL_RESPONSE}", 400, GRAPHQL_RESPONSE),
+        (f"{JSON}, {GRAPHQL_RESPONSE}", 200, JSON),
+        (f"{GRAPHQL_RESPONSE}, {JSON}", 400, GRAPHQL_RESPONSE),
+        (f"{GRAPHQL_RESPONSE};q=0.5, application/*;q=0.9", 200, JSON),
+        (f"{GRAPHQL_RESPONSE};q=2, {JSON};q=0.001", 200, JSON),
+        (f"{GRAPHQL_RESPONSE};q=, {JSON};q=0.1", 200, JSON),
+        ("text/*", 406, JSON),
+        (",;,", 406, JSON),
     ],
 )
 def test_the_answer_has_the_media_type_that_is_accepted(
@@ -95,12 +105,45 @@ def test_a_request_that_is_no_graphql_request_has_its_own_status(world: World, m
     assert only_error(statuses["purpose"])["extensions"]["code"] == "UNKNOWN_PURPOSE"
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "QUERY"])
 def test_only_get_and_post_are_methods(world: World, method: str) -> None:
     """Any other method is 405 and names those allowed."""
     response = world.client.request(method, "/graphql", json={"query": "{ viewer { role } }"})
     assert response.status_code == 405
-    assert {"GET", "POST"} <= set(response.headers["allow"].replace(" ", "").split(","))
+    assert set(response.headers["allow"].replace(" ", "").split(",")) == METHODS
+    assert only_error(response)["extensions"]["code"] == "BAD_REQUEST"
+
+
+def test_options_names_the_methods(world: World) -> None:
+    """OPTIONS is 204 with `Allow`, and says nothing of other origins where none is allowed."""
+    preflight = {"origin": "https://desk.example", "access-control-request-method": "POST"}
+    for headers in ({}, preflight):
+        response = world.client.options("/graphql", headers=headers)
+        assert (response.status_code, response.content) == (204, b"")
+        assert set(response.headers["allow"].replace(" ", "").split(",")) == METHODS
+        assert [name for name in response.headers if name.startswith("access-control")] == []
+
+
+def test_head_is_get_without_a_body(world: World) -> None:
+    """HEAD has the status and headers of GET, its length too, and no body."""
+    for query in ("{ viewer { role } }", "{ nothing }", "{"):
+        asked = {"params": {"query": query}, "headers": {"accept": GRAPHQL_RESPONSE}}
+        found, wanted = world.client.head("/graphql", **asked), world.client.get("/graphql", **asked)
+        assert (found.status_code, found.content) == (wanted.status_code, b"")
+        assert {name: found.headers[name] for name in ("content-type", "content-length")} == {
+            name: wanted.headers[name] for name in ("content-type", "content-length")
+        }
+
+
+@pytest.mark.parametrize("path", ["/", "/graphql/", "/graphiql", "/GRAPHQL", "/.env", "/healthz/x"])
+def test_what_is_nowhere_is_said_like_any_mistake(world: World, path: str) -> None:
+    """A path without anything is 404 with `errors`, and does not repeat the path."""
+    response = world.client.get(path, follow_redirects=False)
+    assert response.status_code == 404
+    assert only_error(response)["message"] == "there is nothing at this path"
 
 
 def test_every_answer_is_not_stored_not_sniffed_and_has_its_own_request_id(world: World) -> None:
@@ -115,9 +158,10 @@ def test_every_answer_is_not_stored_not_sniffed_and_has_its_own_request_id(world
         post(world, {"query": "{ orders { nodes { internalNote } } }"}, on_forbidden="reject"),
         world.client.get("/graphql", params=FINE),
     ]
+    responses += [world.client.get(path) for path in ("/healthz", "/readyz", "/schema.graphql", "/nowhere")]
     for response in responses:
-        assert response.headers["cache-control"] == "no-store"
-        assert response.headers["x-content-type-options"] == "nosniff"
+        given = set(response.headers.multi_items())
+        assert given >= {(name.decode(), value.decode()) for name, value in EVERYWHERE}
     assert len({UUID(response.headers["x-request-id"]) for response in responses}) == len(responses)
 
 

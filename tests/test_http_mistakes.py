@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from schema.scalars import global_id
 from tests.world import World
+from tests.writing import another_gateway
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 ABSENT = UUID("01900000-abcd-7000-8000-00000000abcd")
@@ -342,3 +344,17 @@ def test_a_look_up_takes_exactly_one_argument(world: World, root: str) -> None:
     document = f"query($id: ID, $text: String) {{ {root}(id: $id, {second}: $text) {{ id }} }}"
     for variables in ({}, {"id": None}, {"id": UNKNOWN_KEY, "text": "x"}):
         assert_mistake(world, document, variables, "BAD_LOOKUP", root)
+
+
+def test_a_schema_that_waits_for_the_database_is_answered_in_time(writable: World) -> None:
+    limits = {"statement_timeout_seconds": 0.1, "statement_timeout_seconds_by_role": {}}
+    with another_gateway(writable, **limits) as slow:
+
+        async def ask(connection: Any) -> Any:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE designation IN ACCESS EXCLUSIVE MODE")
+                headers = dict(slow.askers["support"].headers)
+                return await asyncio.to_thread(slow.client.get, "/schema.graphql", headers=headers)
+
+        answer = writable.run(ask)
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (504, "TIMEOUT")

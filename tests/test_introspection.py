@@ -29,6 +29,8 @@ from tests.world import World
 
 ENTITIES = load_model().entities
 MUTATIONS = load_model().mutations
+# No payload of whoever has just become a customer leads to them.
+UNREACHED = ("AccessRecord", "Disclosure", "SubjectRequest", "LegalHold")
 ALWAYS = {"viewer", "privacyNotice", "node", "nodes"}
 
 
@@ -90,11 +92,13 @@ def test_a_role_is_shown_exactly_the_conditions_it_may_use(world: World, name: s
         found = {
             key for key in fields_of(schema, f"{type_name}Where") if key in {field.name for field in values}
         }
+        if name == "anonymous" and type_name in UNREACHED:
+            wanted = set()  # no payload of whoever has just become a customer leads to a list of them
         assert found == wanted, (name, type_name)
         sorts = {
             field.name for field in values if any(right.may_sort(type_name, field.name) for right in rights)
         }
-        if (name, type_name) == ("anonymous", "Customer"):
+        if name == "anonymous" and type_name in ("Customer", *UNREACHED):
             sorts = set()  # whoever has just become a customer is shown one, and no list of them
         assert fields_of(schema, f"{type_name}OrderBy") == sorts, (name, type_name)
 

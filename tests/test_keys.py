@@ -52,6 +52,19 @@ def test_a_token_of_a_former_key_is_accepted_while_the_key_is_listed(
         alone.verify(token, world.gateway.settings)
 
 
+def test_an_employees_token_that_holds_longer_than_the_setting_allows_is_refused(world: World) -> None:
+    settings = world.gateway.settings.model_copy(update={"employee_token_minutes": 60})
+    for seconds, reasons in ((0, []), (1, ["lifetime"])):
+        lifetime = HOUR + timedelta(seconds=seconds)
+        token = world.key.sign("employee", uuid.uuid4(), settings, now=NOW, lifetime=lifetime)
+        found = []
+        try:
+            world.key.verify(token, settings)
+        except Unauthenticated as error:
+            found.append(error.reason)
+        assert found == reasons
+
+
 def test_a_former_key_signs_nothing(world: World, changed: tuple[SigningKey, SigningKey, Path]) -> None:
     former, present, _ = changed
     token = token_of(world, present, uuid.uuid4())
@@ -87,7 +100,9 @@ def test_former_keys_are_published_too(
     settings = world.gateway.settings.model_copy(update=given)
     with TestClient(app_of(create_gateway(settings, world.clock))) as client:
         kids = [entry["kid"] for entry in client.get("/.well-known/jwks.json").json()["keys"]]
-        former = token_of(world, changed[0], uuid.uuid4())
+        customer = world.askers["customer"].customer_id
+        assert customer is not None
+        former = world.customer_token(customer, HOUR, key=changed[0])
         headers = {"Authorization": f"Bearer {former}"}
         asked = client.post("/graphql", json={"query": "{ viewer { role } }"}, headers=headers)
     assert len(kids) == 2

@@ -345,7 +345,7 @@ class Lives(Life):
         order = sorted(self.guests)[place % len(self.guests)]
         statement = "UPDATE customer SET status = 'RESTRICTED', restricted_at = $2 WHERE id = $1"
         self.ledger.execute(statement, self.rows["orders"][(order,)]["customer_id"], self.world.now)
-        self.rows = self.ledger.rows()
+        self.rows = self.ledger.register()
 
     @invariant()
     def the_register_is_right(self) -> None:

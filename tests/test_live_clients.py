@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ def process(live: Served, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes
         port = free.getsockname()[1]
     environment = {
         **os.environ,
-        "GATEWAY_DATABASE_URL": live.world.url,
+        "GATEWAY_DATABASE_URL": live.world.gateway.settings.database_url.get_secret_value(),
         "GATEWAY_SIGNING_KEY_FILE": str(live.world.gateway.settings.signing_key_file),
+        "GATEWAY_EMPLOYEE_TOKEN_MINUTES": str(live.world.gateway.settings.employee_token_minutes),
     }
     command = [sys.executable, "-c", "from gateway.cli import main; main()", "serve", "--port", str(port)]
     log = folder / "log"
@@ -93,11 +95,9 @@ def process(live: Served, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes
 def test_a_server_that_is_stopped_tells_every_connection_and_ends_at_once(
     live: Served, tmp_path: Path, number: int
 ) -> None:
-    customer, settings = live.world.askers["customer"].customer_id, live.world.gateway.settings
+    customer = live.world.askers["customer"].customer_id
     assert customer is not None
-    token = live.world.key.sign(
-        "customer", customer, settings, now=datetime.now(UTC), lifetime=timedelta(hours=1)
-    )
+    token = live.world.customer_token(customer, now=datetime.now(UTC))
     headers = {"Authorization": f"Bearer {token}"}
     id = {"id": global_id("Delivery", of_customer(live)["id"])}
     with process(live, tmp_path) as (started, port, log):
@@ -118,4 +118,6 @@ def test_a_server_that_is_stopped_tells_every_connection_and_ends_at_once(
             assert "event: complete" in list(response.iter_lines())
         started.wait(10)
         assert time.monotonic() - begun < AT_ONCE
-    assert log.read_text() == ""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["level"] for line in lines} == {"info"}
+    assert lines[-1]["event"] == "stopped"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.live import Served
-from tests.partners import issued
+from tests.partners import REVOKE, issued, narrowed, payload, token_id
 from tests.test_attacks_tokens import TOKENS
+from tests.test_live_attacks import AT_ONCE, seconds_until_ended
 from tests.world import World
 
+DAY = timedelta(days=1)
 WHO = "{ viewer { role principalId } }"
 NAMES = (
     *("customer", "one-order", "support", "undesignated", "register-admin", "warehouse", "finance"),
@@ -56,6 +60,46 @@ def test_an_employee_acts_in_no_role_that_is_not_theirs_over_a_socket_either(liv
     with live.socket() as talk:
         talk.say({"type": "connection_init", "payload": headers})
         assert talk.ended()[0] == 4403
+
+
+def expired(world: World, name: str) -> None:
+    key, end = world.askers[name].token_id, world.now - timedelta(seconds=1)
+    world.execute(
+        "UPDATE partner_token SET created_at = $2, expires_at = $3 WHERE id = $1", key, end - DAY, end
+    )
+
+
+def revoked(world: World, name: str) -> None:
+    assert payload(world, "register-admin", REVOKE, {"id": token_id(world, name)})["userErrors"] == []
+
+
+def revoked_with_its_parent(world: World, name: str) -> None:
+    key = world.askers[name].token_id
+    query = "SELECT parent_id FROM partner_token WHERE id = $1"
+    parent = world.run(lambda connection: connection.fetchval(query, key))
+    revoked(world, f"partner {parent}")
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(expired, "expired"), (revoked, "revoked"), (revoked_with_its_parent, "revoked")],
+    ids=lambda given: getattr(given, "__name__", None),
+)
+@pytest.mark.parametrize("is_open", [False, True], ids=["before", "while open"])
+def test_a_partners_token_that_has_ended_opens_no_socket_and_ends_those_it_opened(
+    live: Served, end: Callable[[World, str], None], reason: str, is_open: bool
+) -> None:
+    name = narrowed(live.world, issued(live.world))
+    headers = dict(live.world.askers[name].headers)
+    with live.socket() as talk:
+        if is_open:
+            talk.init(headers)
+        end(live.world, name)
+        if not is_open:
+            talk.say({"type": "connection_init", "payload": headers})
+        taken, *how = seconds_until_ended(talk)
+    assert how == [4403, f"Forbidden: {reason}"]
+    assert taken < AT_ONCE
 
 
 def test_a_token_limited_to_another_network_opens_no_socket(live: Served) -> None:

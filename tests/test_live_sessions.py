@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from tests.live import Served
+from gateway.live.connection import CHECK_SECONDS
+from tests.live import Served, served
+from tests.partners import ROTATE, issued, known, narrowed, token_id
+from tests.partners import payload as partner_payload
 from tests.signing_in import OTHER_PASSWORD, PASSWORD, Account, call, confirmed, document, signed_in
 from tests.world import World
+from tests.writing import GUEST, placed
 
 VIEWER = "{ viewer { role } }"
 
@@ -50,6 +55,51 @@ def test_an_open_socket_is_closed_within_two_seconds_of_its_sessions_end(
         assert talk.hear()["type"] == "complete"
         end(live.world, account, tokens)
         assert talk.ended(timeout=2) == (4403, "Forbidden: revoked")
+
+
+def test_an_open_socket_is_closed_once_the_token_of_one_order_is_ended(live: Served) -> None:
+    payload = placed(live.world, "anonymous", customer=GUEST)
+    with live.socket() as talk:
+        talk.init({"Authorization": f"Bearer {payload['accessToken']}"})
+        assert call(live.world, "signOut", payload["accessToken"])["ended"] == 1
+        assert talk.ended(timeout=2) == (4403, "Forbidden: revoked")
+
+
+def test_the_holder_of_an_orders_token_takes_no_seat_of_the_account(live: Served) -> None:
+    with (
+        served(live.world, live_connections_per_principal=1) as tight,
+        tight.as_("customer"),
+        tight.as_("one-order"),
+        tight.socket() as third,
+    ):
+        third.say({"type": "connection_init", "payload": dict(live.world.askers["one-order"].headers)})
+        assert third.ended() == (4429, "Too many connections")
+
+
+def test_a_subcontractors_token_takes_no_seat_of_the_carriers_and_a_rotated_key_does(live: Served) -> None:
+    carrier = issued(live.world)
+    narrow = narrowed(live.world, carrier)
+    rotation = {"id": token_id(live.world, carrier)}
+    newer = known(live.world, partner_payload(live.world, carrier, ROTATE, rotation))
+    with (
+        served(live.world, live_connections_per_principal=1) as tight,
+        tight.as_(narrow),
+        tight.as_(carrier),
+        tight.socket() as third,
+    ):
+        third.say({"type": "connection_init", "payload": dict(live.world.askers[newer].headers)})
+        assert third.ended() == (4429, "Too many connections")
+
+
+def test_looking_after_a_partner_is_no_use_of_its_token(live: Served) -> None:
+    name = issued(live.world)
+    key = live.world.askers[name].token_id
+    with live.as_(name):
+        uses = live.live.gateway.principals.last_uses
+        assert key in uses.take()
+        looked = live.clock() + timedelta(seconds=3 * CHECK_SECONDS)
+        live.until(lambda: live.clock() > looked)
+        assert key not in uses.take()
 
 
 def test_a_customer_signs_in_over_a_socket_and_is_answered_as_over_http(live: Served) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 import socket
 import threading
@@ -31,6 +30,7 @@ from gateway.config import Settings
 from gateway.database import Database
 from gateway.mail.outbox import ATTEMPTS
 from gateway.mail.server import Server, read_server
+from tests.logged import Collected
 from tests.world import World
 from tests.writing import ACCESS, GUEST, at_once, kept, placed
 
@@ -135,10 +135,10 @@ def test_without_a_mail_server_messages_stay(writable: World, letter: dict[str, 
 
 
 def test_what_is_not_taken_now_is_tried_again_after_longer_and_longer_waits(
-    writable: World, letter: dict[str, Any], caplog: pytest.LogCaptureFixture
+    writable: World, letter: dict[str, Any], logged: Collected
 ) -> None:
     mailbox, after = Mailbox(answers=["451 later"] * ATTEMPTS), timedelta(0)
-    with mail_server(mailbox) as url, caplog.at_level(logging.INFO):
+    with mail_server(mailbox) as url:
         for attempt in range(1, ATTEMPTS + 1):
             send(
                 writable, url, after - timedelta(seconds=1 if attempt > 1 else 0)
@@ -150,10 +150,9 @@ def test_what_is_not_taken_now_is_tried_again_after_longer_and_longer_waits(
     assert mailbox.answers == []
     assert row["failed_at"] is not None
     assert timedelta(hours=16) < after < timedelta(hours=48)
-    # The server of the tests logs under `mail.log`, in the same process.
-    logged = [record.getMessage() for record in caplog.records if record.name != "mail.log"]
-    assert logged[-1] == f"mail: SMTPDataError [451] attempt {ATTEMPTS}"
-    assert not re.search("bücher|xn--|eyJ", str(logged))
+    last = logged.events("mail_not_taken")[-1]
+    assert (last["error"], last["reply_codes"], last["attempts"]) == ("SMTPDataError", [451], ATTEMPTS)
+    assert not re.search("bücher|xn--|eyJ", logged.text)
 
 
 @pytest.mark.parametrize("answer", ["554 no", "550 no such user"])
@@ -164,6 +163,20 @@ def test_what_is_refused_for_good_is_tried_once(writable: World, letter: dict[st
         send(writable, url, timedelta(days=1))
     (row,) = kept(writable, "mail")
     assert (row["attempts"], row["failed_at"], mailbox.accepted) == (1, writable.now, [])
+
+
+def test_what_is_given_up_keeps_no_text_and_is_still_listed(writable: World, letter: dict[str, Any]) -> None:
+    """Nobody sends it any more, and the link in it still holds."""
+    with mail_server(Mailbox(answers=["554 no"])) as url:
+        send(writable, url)
+    (row,) = kept(writable, "mail")
+    assert row["body"] == ""
+    (found,) = json.loads(run_cli(writable, "--json"))
+    assert (found["subject"], found["body"]) == (letter["subject"], "")
+    assert found["failed_at"] is not None
+    text = run_cli(writable)
+    assert "failed" in text
+    assert "order#" not in text
 
 
 def test_a_server_that_is_away_costs_an_attempt_and_no_message(

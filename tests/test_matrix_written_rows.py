@@ -132,7 +132,8 @@ def test_each_row_is_there_or_not_and_may_be_changed_or_not_as_the_matrix_says(
             found.add(seen if isinstance(seen, str) else "refused")
     assert {"absent", "reached"} <= found or entity == "Carrier"
     writable.forget()
-    assert writable.rows() == before
+    writable.forget()
+    assert writable.register() == {name: before[name] for name in writable.register()}
 
 
 # ---------------------------------------------------------------- what a change does

@@ -107,7 +107,7 @@ def test_a_newer_database_is_refused_in_one_line(fresh_database: str) -> None:
         fresh_database,
         lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = 'f00'")),
     )
-    line = "the database has a newer schema (`f00`) than this gateway knows (`0007`): install a newer gateway"
+    line = "the database has a newer schema (`f00`) than this gateway knows (`0017`): install a newer gateway"
     for command_of_gateway in (current_is_head, migrate):
         with pytest.raises(StartError) as caught:
             command_of_gateway(fresh_database)
@@ -128,6 +128,11 @@ def test_an_unreachable_database_is_one_line_without_the_password(url: str) -> N
         current_is_head(url)
     assert "\n" not in str(caught.value)
     assert "pA55word" not in str(caught.value)
+
+
+def test_who_serves_is_not_who_deletes_records() -> None:
+    with pytest.raises(StartError, match="`--role` and `--keeper` are two roles"):
+        migrate("postgresql://nobody@127.0.0.1:1/none", role="gateway", keeper="gateway")
 
 
 def test_a_missing_database_is_one_line(fresh_database: str) -> None:
@@ -220,6 +225,35 @@ def test_only_one_credential_of_an_address_can_be_confirmed(fresh_database: str)
         on_database(fresh_database, lambda connection, confirmed=confirmed: add(connection, confirmed))
     with pytest.raises(StartError, match="credential_confirmed_once"):
         on_database(fresh_database, lambda connection: add(connection, NOW))
+
+
+def test_mail_that_was_given_up_loses_its_text_and_no_session_of_an_order_becomes_one_of_the_account(
+    fresh_database: str,
+) -> None:
+    values = {"customer": uuid.uuid4(), "order": uuid.uuid4(), "now": NOW}
+    mail = (
+        "INSERT INTO mail (id, kind, recipient, subject, body, created_at, next_attempt_at, failed_at)"
+        " VALUES (gen_random_uuid(), 'k', 'a@example.com', 's', 'link', :now, :now, :failed_at)"
+    )
+    session = (
+        "INSERT INTO session (id, customer_id, order_id, created_at, last_refreshed_at, expires_at)"
+        " VALUES (gen_random_uuid(), :customer, :of, :now, :now, :now)"
+    )
+
+    def up_and_down(connection: Connection) -> list[tuple[object, ...]]:
+        command.upgrade(migration_config(connection), "0007")
+        for statement in FIRST_ROWS:
+            connection.execute(text(statement), values)
+        for failed_at in (None, NOW):
+            connection.execute(text(mail), values | {"failed_at": failed_at})
+        command.upgrade(migration_config(connection), "0008")
+        for of in (None, values["order"]):
+            connection.execute(text(session), values | {"of": of})
+        command.downgrade(migration_config(connection), "0007")
+        query = "SELECT array_agg(body ORDER BY body), (SELECT count(*) FROM session) FROM mail"
+        return [tuple(row) for row in connection.execute(text(query))]
+
+    assert on_database(fresh_database, up_and_down) == [(["", "link"], 1)]
 
 
 async def add_customer(connection: asyncpg.Connection) -> uuid.UUID:

@@ -17,6 +17,7 @@ from tests.naive_rows import (
     DHL,
     FINANCE,
     MARKETING,
+    MIKA,
     MOMENT,
     NEWSLETTER,
     NOW,
@@ -282,3 +283,32 @@ def test_what_else_is_found_in_a_root_with_a_refused_condition_is_only_perhaps_r
 def test_customer_orders_are_granted_exactly_as_order_customer() -> None:
     for role in ("support", "register_admin", "customer", "privacy_officer", "marketing", "newsletter"):
         assert MATRIX[role, "Customer.orders"] == MATRIX[role, "Order.customer"]
+
+
+def test_a_customer_sees_the_look_ups_that_showed_something_of_theirs() -> None:
+    assert numbers(CUSTOMER, "accessRecords") == [101]
+    assert numbers(ONE_ORDER, "accessRecords") == []
+    assert numbers(OFFICER, "accessRecords") == [104, 103, 102, 101]
+    mika = f'(where: {{subjectIds: {{contains: "{an_id("Customer", MIKA)}"}}}})'
+    assert numbers(OFFICER, "accessRecords", mika) == [101]
+
+
+def test_a_disclosure_is_hidden_from_its_customer_where_it_is_marked_and_of_the_restricted_from_others() -> (
+    None
+):
+    assert numbers(CUSTOMER, "disclosures") == [111]
+    assert numbers(ONE_ORDER, "disclosures") == []
+    assert numbers(SERVING, "disclosures") == [114, 112, 111]
+    assert numbers(OFFICER, "disclosures") == [114, 113, 112, 111]
+
+
+def test_a_customer_sees_what_they_asked_and_what_is_held_and_a_link_to_an_order_what_is_of_it() -> None:
+    for root, ten in (("subjectRequests", 120), ("legalHolds", 130)):
+        assert numbers(CUSTOMER, root) == [ten + 2, ten + 1]
+        assert numbers(ONE_ORDER, root) == [ten + 2]
+        assert numbers(OFFICER, root) == [ten + 4, ten + 3, ten + 2, ten + 1]
+        assert numbers(ADMIN, root) == [ten + 4, ten + 2, ten + 1]
+    document = "{ subjectRequests(first: 1) { nodes { retained { until coordinate } notified } } }"
+    assert first_root(OFFICER, document)["nodes"] == [
+        {"retained": [{"until": "2030-12-31", "coordinate": "Order.billingName"}], "notified": ["Posti"]}
+    ]

@@ -161,7 +161,7 @@ REFUSED: dict[str, tuple[Callable[[Desk], str], str]] = {
     "a long key id": (lambda desk: desk.token(headers={"kid": "k" * 256}), "key id"),
     "a logout token": (lambda desk: desk.token(headers={"typ": "logout+jwt"}), "type"),
     "a critical extension": (lambda desk: desk.token(headers={"crit": ["x"], "x": 1}), "malformed"),
-    "a truncated signature": (lambda desk: desk.token()[:-8], "malformed"),
+    "a truncated signature": (lambda desk: desk.token()[:-9], "malformed"),
     "16,000 characters and more": (lambda desk: desk.token(more="a" * 16_384), "malformed"),
 }
 

@@ -51,7 +51,7 @@ def change(world: World, name: str, document: str, given: Any, purpose: str | No
 def test_the_gateway_of_these_tests_is_limited_to_the_login_role(writable: World) -> None:
     portal = writable.client.portal
     assert portal is not None
-    query = "SELECT current_user AS name, has_table_privilege('credential', 'DELETE') AS may"
+    query = "SELECT current_user AS name, has_table_privilege('customer', 'DELETE') AS may"
     found = portal.call(writable.gateway.database.fetch, None, query, ())
     assert found["name"].startswith("gateway_role_")
     assert not found["may"]

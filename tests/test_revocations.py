@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from time import monotonic
+from functools import partial
+from time import monotonic, sleep
 from typing import Any
 
 import asyncpg
@@ -15,6 +16,7 @@ from tests.designating import (
     ADMIN,
     DAY,
     DESIGNATE,
+    REVOKE,
     Person,
     codes,
     designated,
@@ -23,9 +25,10 @@ from tests.designating import (
     revoke,
     role_of,
     time,
+    undesignated,
 )
 from tests.world import NOW, World
-from tests.writing import another_gateway
+from tests.writing import another_gateway, at_once, told_to_nobody, until_listening
 
 # ---------------------------------------------------------------- revoking
 
@@ -43,12 +46,48 @@ def test_a_revocation_holds_on_the_next_request(writable: World, person: Person)
 def test_a_revocation_holds_in_another_worker_within_two_seconds(writable: World, person: Person) -> None:
     """The clock stands still: the other worker forgets because it is told, not because time has passed."""
     with another_gateway(writable) as other:
+        until_listening(other)
         found = designated(writable, person)
         assert role_of(other, person) == "support"
         revoke(writable, found["id"])
         begun = monotonic()
         while role_of(other, person) is not None:
             assert monotonic() - begun < 2
+
+
+def test_of_two_administrators_who_revoke_each_other_at_once_one_remains(
+    writable: World, person: Person
+) -> None:
+    with undesignated(writable) as second:
+        two = (person, second)
+        for _ in range(5):
+            keys = [designated(writable, one, role="register_admin")["id"] for one in two]
+            assert [role_of(writable, one) for one in two] == ["register_admin"] * 2
+            steps = [
+                partial(writable.post, one.name, REVOKE, {"input": {"id": key, "reason": "at once"}})
+                for one, key in zip(two, reversed(keys), strict=True)
+            ]
+            at_once(*steps)
+            left = [key for key in keys if row_of(writable, key)["revoked_at"] is None]
+            assert len(left) == 1
+            revoke(writable, left[0])
+
+
+def test_who_was_revoked_a_moment_ago_revokes_nobody(writable: World, person: Person) -> None:
+    """The other worker, which was not told, still takes the caller for an administrator."""
+    with another_gateway(writable) as other, undesignated(writable) as second:
+        until_listening(other)
+        mine, theirs = (designated(writable, one, role="register_admin") for one in (person, second))
+        for _ in range(3):
+            # It was told of the two designations, and may hear of them in a moment.
+            assert role_of(other, person) == "register_admin"
+            sleep(0.1)
+        assert role_of(other, person) == "register_admin"
+        with told_to_nobody(writable, "designation", "employee_changed"):
+            revoke(writable, mine["id"])
+            payload = revoke(other, theirs["id"], by=person.name)
+        assert codes(payload) == [("NOT_ALLOWED", "RevokeDesignationInput.id")]
+        assert role_of(writable, second) == "register_admin"
 
 
 def row_of(world: World, key: str) -> Any:
@@ -116,8 +155,9 @@ def test_of_several_designations_act_as_chooses_and_revoking_one_leaves_the_othe
 
 # ---------------------------------------------------------------- lists
 
-ENDING = """query ($until: DateTime!) { designations(
-    where: {validTo: {lt: $until}, revokedAt: {isNull: true}}, orderBy: [{validTo: ASC}], first: 100
+ENDING = """query ($now: DateTime!, $until: DateTime!) { designations(
+    where: {validTo: {gt: $now, lt: $until}, revokedAt: {isNull: true}, employee: {active: {eq: true}}},
+    orderBy: [{validTo: ASC}], first: 100
 ) { nodes { id role validTo employee { name workEmail } designatedBy { name } } } }"""
 
 
@@ -125,15 +165,30 @@ ENDING = """query ($until: DateTime!) { designations(
 def test_the_recertification_list_names_what_ends_within_thirty_days(
     writable: World, person: Person, name: str
 ) -> None:
+    with undesignated(writable) as gone:
+        designated(writable, gone, validTo=time(NOW + 4 * DAY))
+        writable.execute("UPDATE employee SET active = false WHERE id = $1", gone.key)
+        nodes = named_to_recertify(writable, person, name)
+    assert nodes[0]["employee"] == {"name": "Test employee", "workEmail": person.address}
+    assert nodes[0]["designatedBy"] == {"name": "Demo register-admin"}
+
+
+def named_to_recertify(writable: World, person: Person, name: str) -> Any:
+    """What the list names, which is asserted to be two designations of a person, the sooner one first."""
     later = designated(writable, person, role="finance", validTo=time(NOW + 29 * DAY))
     sooner = designated(writable, person, role="support", validTo=time(NOW + 3 * DAY))
     designated(writable, person, role="analyst", validTo=time(NOW + 31 * DAY))
     ended = designated(writable, person, role="warehouse", validTo=time(NOW + 5 * DAY))
     revoke(writable, ended["id"])
-    found = writable.data(name, ENDING, {"until": time(NOW + 30 * DAY)})["designations"]["nodes"]
+    lapsed = "UPDATE designation SET valid_from = $2, valid_to = $3 WHERE id = $1"
+    old = designated(writable, person, role="marketing", validTo=time(NOW + DAY))
+    key = read_global_id(old["id"])
+    assert key is not None
+    writable.execute(lapsed, key[1], NOW - 400 * DAY, NOW - 300 * DAY)
+    given = {"now": time(NOW), "until": time(NOW + 30 * DAY)}
+    found = writable.data(name, ENDING, given)["designations"]["nodes"]
     assert [node["id"] for node in found] == [sooner["id"], later["id"]]
-    assert found[0]["employee"] == {"name": "Test employee", "workEmail": person.address}
-    assert found[0]["designatedBy"] == {"name": "Demo register-admin"}
+    return found
 
 
 def test_administrators_list_who_is_designated_since_when_by_whom(writable: World, person: Person) -> None:

@@ -159,7 +159,7 @@ def customers(world: World) -> dict[str, dict[str, Any]]:
 
 def state(world: World) -> Any:
     world.forget()
-    return world.rows()
+    return world.register()
 
 
 def refused(body: Any) -> list[tuple[str, str]]:

@@ -127,7 +127,7 @@ def test_the_price_list_of_earlier_data_is_completed_and_keeps_its_prices(fresh_
 
 def test_the_next_customer_gets_the_number_after_the_last_of_the_demo(fresh_database: str) -> None:
     def next_number(connection: Connection) -> tuple[object, object]:
-        last = connection.execute(text("SELECT max(number) FROM customer")).scalar()
+        last = connection.execute(text("SELECT max(number) FROM customer WHERE number LIKE 'C-%'")).scalar()
         return last, connection.execute(text("SELECT nextval('customer_number')")).scalar()
 
     migrate(fresh_database)

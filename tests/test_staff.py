@@ -140,6 +140,78 @@ def test_an_employee_is_added_changed_and_deactivated(register: str) -> None:
         run("employee", "add", "--email", "other@store.example", "--name", NAME, "--subject", "oidc|1")
 
 
+def held(url: str) -> list[tuple[Any, ...]]:
+    """Every designation: its role, whether it was revoked, and why; by its reason."""
+    query = "SELECT reason, role, revoked_at IS NOT NULL, revoked_reason FROM designation ORDER BY reason"
+    return [tuple(row) for row in on_register(url, "fetch", query)]
+
+
+def on_register(url: str, method: str, *given: Any) -> Any:
+    """What a method of a connection gives, as the owner of the tables."""
+
+    async def asked() -> Any:
+        connection = await asyncpg.connect(url)
+        try:
+            return await getattr(connection, method)(*given)
+        finally:
+            await connection.close()
+
+    return asyncio.run(asked())
+
+
+def add_designation(url: str, reason: str, role: str, begins: timedelta, ends: timedelta) -> None:
+    query = (
+        "INSERT INTO designation (id, employee_id, role, reason, valid_from, valid_to)"
+        " SELECT $1, id, $2, $3, $4, $5 FROM employee WHERE work_email = $6"
+    )
+    now = utc_now()
+    on_register(url, "execute", query, uuid.uuid4(), role, reason, now + begins, now + ends, EMAIL)
+
+
+def test_deactivating_an_employee_revokes_what_they_hold_and_will_hold(register: str) -> None:
+    run("employee", "add", "--email", EMAIL, "--name", NAME)
+    add_designation(register, "1 ended", "analyst", -2 * DAY, -DAY)
+    add_designation(register, "2 held", "support", -DAY, DAY)
+    add_designation(register, "3 to come", "finance", DAY, 2 * DAY)
+    run("employee", "deactivate", "--email", EMAIL, "--reason", "  moved to another company  ")
+    why = "moved to another company"
+    assert held(register) == [
+        ("1 ended", "analyst", False, None),
+        ("2 held", "support", True, why),
+        ("3 to come", "finance", True, why),
+    ]
+    run("employee", "deactivate", "--email", EMAIL)
+    assert [row[3] for row in held(register)] == [None, why, why]  # nothing is revoked twice
+    with pytest.raises(StartError, match="`--reason` is empty"):
+        run("employee", "deactivate", "--email", EMAIL, "--reason", " ")
+
+
+def test_who_comes_back_holds_no_designation_of_before(register: str) -> None:
+    designate()
+    run("employee", "deactivate", "--email", EMAIL)
+    run("employee", "add", "--email", EMAIL)
+    assert held(register) == [("the register begins", FIRST_ROLE, True, "the employee was deactivated")]
+    assert [(row["active"], row["role"]) for row in listed()] == [(True, None)]
+    with pytest.raises(StartError, match="no such employee"):
+        run("token", "--as", "register_admin")
+    designate()  # anew, as there is no administrator
+    assert [row["role"] for row in listed()] == [FIRST_ROLE]
+
+
+def test_what_an_earlier_version_left_to_the_inactive_does_not_come_back_with_them(register: str) -> None:
+    designate()
+    on_register(register, "execute", "UPDATE employee SET active = false")
+    run("employee", "add", "--email", EMAIL, "--name", "Changed Name")
+    ((_, _, is_revoked, why),) = held(register)
+    assert (is_revoked, why) == (True, "the employee came back and is designated anew")
+
+
+def test_changing_an_active_employee_revokes_nothing(register: str) -> None:
+    designate()
+    run("employee", "add", "--email", EMAIL, "--subject", "oidc|1")
+    assert [row[2] for row in held(register)] == [False]
+
+
 def test_no_database_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     with pytest.raises(StartError, match="the database cannot be reached"):
@@ -202,3 +274,10 @@ def test_every_change_of_an_employee_or_a_designation_is_told(fresh_database: st
 
     first, second = f"employee:{one}", f"employee:{other}"
     assert asyncio.run(told()) == [first, second, first, first, second, first, second]
+
+
+def test_the_command_makes_no_employees_token_for_longer_than_is_taken(register: str) -> None:
+    designate()
+    assert run("token", "--as", FIRST_ROLE, "--minutes", "60").count(".") == 2
+    with pytest.raises(StartError, match="60 at most"):
+        run("token", "--as", FIRST_ROLE, "--minutes", "61")

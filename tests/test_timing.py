@@ -10,14 +10,17 @@ from statistics import median
 
 import pytest
 
-from tests.signing_in import PASSWORD, call, confirmed, refusal
+from tests.signing_in import PASSWORD, call, confirmed, letters, refusal
 from tests.world import World
+from tests.writing import another_gateway
 
 pytestmark = pytest.mark.slow
 
 PAIRS, SHUFFLES = 120, 2000
 # A difference counts where chance would make it once in a thousand times, and where it could be told at all.
 UNLIKELY, TELLING = 0.001, 0.05
+# An answer that is held back is told by the loop's timers, which count milliseconds: one of 50.
+TELLING_WHERE_EVENED = 0.02
 
 
 def seconds(step: Callable[[], object]) -> float:
@@ -62,6 +65,25 @@ def test_a_wrong_password_takes_as_long_for_an_address_that_nobody_has(writable:
     assert chance > UNLIKELY or share < TELLING, (chance, share)
 
 
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_asking_for_a_new_password_takes_as_long_for_an_address_that_nobody_has(
+    writable: World, minutes: int
+) -> None:
+    """Where each asking mails a link (0 minutes), and where one was mailed a moment ago."""
+    account, nobody = confirmed(writable), f"{uuid.uuid4().hex}@store.example"
+    with another_gateway(writable, password_reset_again_minutes=minutes) as world:
+
+        def ask(email: str) -> object:
+            found = call(world, "requestPasswordReset", email=email)
+            assert found == {"accepted": True, "userErrors": []}
+            return found
+
+        chance, share = compared(lambda: ask(account.email), lambda: ask(nobody))
+    mailed = len(letters(writable, account, "password-reset"))
+    assert mailed == (1 if minutes else 1 + PAIRS)
+    assert chance > UNLIKELY or share < TELLING_WHERE_EVENED, (chance, share)
+
+
 def test_the_comparison_finds_what_answers_sooner(writable: World) -> None:
     account = confirmed(writable)
 
@@ -71,3 +93,13 @@ def test_the_comparison_finds_what_answers_sooner(writable: World) -> None:
     chance, share = compared(right, lambda: writable.ask("anonymous", "{ viewer { role } }"))
     assert chance <= UNLIKELY
     assert share > TELLING
+
+
+def test_a_link_that_nobody_was_given_takes_as_long_as_a_path_that_leads_nowhere(writable: World) -> None:
+    """Of the form of a link, so that it is looked up."""
+
+    def ask(path: str) -> None:
+        assert writable.client.get(path).status_code == 404
+
+    chance, share = compared(lambda: ask(f"/u/{'A' * 43}"), lambda: ask("/nowhere"))
+    assert chance > UNLIKELY or share < TELLING_WHERE_EVENED, (chance, share)

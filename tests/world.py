@@ -19,16 +19,21 @@ from starlette.testclient import TestClient
 from gateway.answer import Gateway
 from gateway.app import app_of, create_gateway
 from gateway.config import Settings
+from gateway.database import Database
 from gateway.demo.principals import STAFF, DemoPrincipal, employee_id, ensure_principals
 from gateway.demo.seed import seed
+from gateway.issue import Signer, customer_token
 from gateway.migrate import migrate
 from gateway.principal import SigningKey, partner_token_hash
 from schema.scalars import read_global_id
+from tests.logged import COLLECTED
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 CUSTOMERS = 60
 # Many tests share a worker, and every one of them a client address.
-UNTHROTTLED = {"throttle_account_limit": 100_000, "throttle_client_limit": 100_000}
+UNTHROTTLED = dict.fromkeys(
+    (f"throttle_{name}_limit" for name in ("account", "client", "everywhere")), 100_000
+)
 
 
 # The worlds of this process, so that rows read before another module changed them can be forgotten.
@@ -59,6 +64,9 @@ class Asker:
     token_id: UUID | None = None
 
 
+RECORDS = {"access_record", "disclosure", "daily_subject", "daily_reading", "seal"}
+
+
 @dataclass(repr=False)
 class World:
     """The register, the gateway, and everybody who may ask it."""
@@ -71,6 +79,7 @@ class World:
     key: SigningKey
     statements: list[str] = field(default_factory=list)
     _rows: dict[str, list[dict[str, Any]]] | None = None
+    _first: dict[str, list[dict[str, Any]]] | None = None
 
     @property
     def now(self) -> datetime:
@@ -119,6 +128,12 @@ class World:
             self._rows = self.run(_all_rows)
         return self._rows
 
+    def first_rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row as it was when this was first asked: what is generated of them does not change."""
+        if self._first is None:
+            self._first = self.rows()
+        return self._first
+
     def forget(self) -> None:
         """The rows read before may have changed."""
         self._rows = None
@@ -140,6 +155,26 @@ class World:
         """Changes the register as its owner."""
         self.run(lambda connection: connection.execute(statement, *values))
 
+    def customer_token(
+        self,
+        customer: UUID,
+        lifetime: timedelta = timedelta(hours=1),
+        *,
+        order: UUID | None = None,
+        now: datetime = NOW,
+        key: SigningKey | None = None,
+    ) -> str:
+        """A customer's token of a session of its own, as `gateway token` makes it."""
+        signer = Signer(key or self.key, self.gateway.settings, now, lifetime)
+        made: str = self.run(lambda connection: customer_token(connection, signer, customer, order))
+        return made
+
+    def resume_sessions(self) -> None:
+        """Has those sessions of the customers who ask go on that one of them signed out of."""
+        customers = [one.customer_id for one in self.askers.values() if one.customer_id]
+        resume = "UPDATE session SET ended_at = NULL, ended_why = NULL WHERE ended_why = 'SIGNED_OUT'"
+        self.execute(f"{resume} AND customer_id = ANY($1)", customers)
+
     @contextmanager
     def at(self, moment: datetime) -> Iterator[None]:
         """The gateway's clock at another moment."""
@@ -150,12 +185,28 @@ class World:
             self.clock.now = before
 
     @contextmanager
-    def recorded(self) -> Iterator[list[str]]:
-        """The statements the gateway sends while the block runs."""
+    def recorded(self, *, refusals: bool = False) -> Iterator[list[str]]:
+        """The statements the gateway sends while the block runs, without those that record a refusal."""
         start = len(self.statements)
         found: list[str] = []
         yield found
-        found.extend(self.statements[start:])
+        found.extend(one for one in self.statements[start:] if refusals or "'REFUSED'" not in one)
+
+    def refresh(self, *tables: str) -> None:
+        """Reads some tables anew: those that reading itself writes to."""
+
+        async def read(connection: Any) -> dict[str, list[dict[str, Any]]]:
+            return {
+                name: [dict(row) for row in await connection.fetch(f'SELECT * FROM "{name}"')]
+                for name in tables
+            }
+
+        rows = self.rows()
+        self._rows = rows | self.run(read)
+
+    def register(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of every table but those that say who looked at the others."""
+        return {name: rows for name, rows in self.rows().items() if name not in RECORDS}
 
 
 async def _all_rows(connection: Any) -> dict[str, list[dict[str, Any]]]:
@@ -187,14 +238,7 @@ def _one_order(world: World) -> Asker:
     assert customer is not None
     orders = [row for row in world.rows()["orders"] if row["customer_id"] == customer]
     wanted = next(row for row in sorted(orders, key=lambda row: row["id"]) if row["status"] == "COMPLETED")
-    token = world.key.sign(
-        "customer",
-        customer,
-        world.gateway.settings,
-        now=NOW,
-        lifetime=timedelta(days=365),
-        order_id=wanted["id"],
-    )
+    token = world.customer_token(customer, timedelta(days=365), order=wanted["id"])
     headers = {"Authorization": f"Bearer {token}"}
     return Asker("one-order", "customer", headers, customer_id=customer, order_id=wanted["id"])
 
@@ -212,36 +256,59 @@ def _with_tokens(world: World) -> dict[str, Asker]:
 
 
 @contextmanager
-def make_world(url: str, folder: Path, **changed: Any) -> Iterator[World]:
+def make_world(url: str, folder: Path, now: datetime = NOW, **changed: Any) -> Iterator[World]:
     """A world on an empty database."""
     migrate(url)
-    asyncio.run(seed(url, customers=CUSTOMERS, seed=7, now=NOW, progress=lambda *_: None))
+    asyncio.run(seed(url, customers=CUSTOMERS, seed=7, now=now, progress=lambda *_: None))
     key_file = folder / "key.pem"
     key = SigningKey.create(key_file)
     # Last uses would change rows under a test that compares them.
     given: dict[str, Any] = {"database_url": url, "signing_key_file": key_file, "last_used_seconds": 1e6}
+    # Nor does a chore send statements among those that a test counts.
+    given["seal_seconds"] = given["erasure_seconds"] = 1e6
+    # Lists of everything show what is granted; tests of lists set their own limit.
+    given |= {"list_limit": 100, "read_quota": 1_000_000}
+    # Their clock stands still, and so no minute ever ends.
+    given["refusal_records_per_minute"] = 1_000_000
+    given["budget_per_minute"] = 10**12
+    # Their clock is moved by years.
+    given["employee_token_minutes"] = 1000 * 24 * 60
     given |= {**UNTHROTTLED, **changed}
     settings = Settings(**given)
-    principals = asyncio.run(ensure_principals(url, settings, key, b"tests", NOW))
-    clock = Clock()
+    principals = asyncio.run(ensure_principals(url, settings, key, b"tests", now))
+    clock = Clock(now)
     gateway = create_gateway(settings, clock)
     with TestClient(app_of(gateway)) as client:
         world = World(url, gateway, client, clock, make_askers(principals), key)
         MADE.append(weakref.ref(world))
         _record(world)
         world.askers["one-order"] = _one_order(world)
+        # What is tidied up far ahead leaves the askers of other tests their sessions.
+        world.execute("UPDATE session SET expires_at = expires_at + interval '1000 days'")
         world.askers |= _with_tokens(world)
-        yield world
+        client.event_hooks["response"].append(COLLECTED.answered)
+        tokens = [asker.headers.get("Authorization", "")[7:] for asker in world.askers.values()]
+        COLLECTED.seen(world.rows(), tokens)
+        try:
+            yield world
+        finally:
+            world.forget()
+            COLLECTED.seen(world.rows())
 
 
 def _record(world: World) -> None:
-    """Keeps every statement the gateway's database is asked to run; it still runs them."""
-    database = world.gateway.database
+    """Keeps every statement the gateway's databases are asked to run; they still run them."""
+    for database in (world.gateway.database, world.gateway.tools.throttle.database):
+        record_of(world, database)
+
+
+def record_of(world: World, database: Database) -> None:
+    """Keeps every statement of a database of the gateway's."""
 
     def recording(run: Any, *, role_first: bool) -> Any:
-        async def recorded(*given: Any) -> Any:
+        async def recorded(*given: Any, **named: Any) -> Any:
             world.statements.append(given[1 if role_first else 0])
-            return await run(*given)
+            return await run(*given, **named)
 
         return recorded
 

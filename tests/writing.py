@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from gateway.database import Transaction
 from schema.scalars import read_global_id
 from tests.world import Asker, World
 
+LISTENING_SECONDS = 10
 USER_ERRORS = "userErrors { code coordinate message path currentVersion }"
 PLACE = f"""mutation ($input: PlaceOrderInput!) {{ placeOrder(input: $input) {{ accessToken order {{
     id number status paymentStatus paymentMethod version billingName customerMessage
@@ -118,3 +120,20 @@ def another_gateway(world: World, **changed: object) -> Iterator[World]:
     gateway = create_gateway(world.gateway.settings.model_copy(update=changed), world.clock)
     with TestClient(app_of(gateway)) as client:
         yield replace(world, gateway=gateway, client=client)
+
+
+def until_listening(world: World) -> None:
+    """Waits until the worker hears of changes: before, it believes nothing."""
+    deadline = monotonic() + LISTENING_SECONDS
+    while not world.client.get("/readyz").json()["listening"]:
+        assert monotonic() < deadline
+
+
+@contextmanager
+def told_to_nobody(world: World, table: str, trigger: str) -> Iterator[None]:
+    """What changes in a table while the block runs is told to no other worker."""
+    world.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+    try:
+        yield
+    finally:
+        world.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")

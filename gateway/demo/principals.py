@@ -17,7 +17,7 @@ import asyncpg
 from schema.scalars import global_id
 
 from ..config import Settings
-from ..issue import PartnerHolder, keep_partner_token
+from ..issue import PartnerHolder, Signer, customer_token, keep_partner_token
 from ..principal import SigningKey, new_partner_token
 
 TOKEN_LIFETIME = timedelta(days=7)
@@ -50,12 +50,13 @@ class DemoPrincipal:
 async def ensure_principals(
     url: str, settings: Settings, key: SigningKey, secret: bytes, now: datetime
 ) -> list[DemoPrincipal]:
-    """Every principal of the demo, as the owner; running it again changes nothing that still holds."""
+    """Every principal of the demo, as the owner; running it again ends nothing that still holds."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
-            customers = await _customers(connection, settings, key, now)
-            staff = await _staff(connection, settings, key, now)
+            signer = Signer(key, settings, now, TOKEN_LIFETIME)
+            customers = await _customers(connection, signer)
+            staff = await _staff(connection, signer)
             partners = await _partners(connection, secret, now)
     finally:
         await connection.close()
@@ -66,14 +67,12 @@ def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def _customers(
-    connection: Any, settings: Settings, key: SigningKey, now: datetime
-) -> list[DemoPrincipal]:
+async def _customers(connection: Any, signer: Signer) -> list[DemoPrincipal]:
     found = []
     for name in ("customer", "customer-2"):
         text = await connection.fetchval("SELECT value FROM setting WHERE name = $1", f"demo.{name}")
         customer = uuid.UUID(text)
-        token = key.sign("customer", customer, settings, now=now, lifetime=TOKEN_LIFETIME)
+        token = await customer_token(connection, signer, customer)
         found.append(DemoPrincipal(name, "customer", _bearer(token), global_id("Customer", customer)))
     return found
 
@@ -83,7 +82,7 @@ def employee_id(name: str) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_URL, f"https://store.example/employees/{name}")
 
 
-async def _staff(connection: Any, settings: Settings, key: SigningKey, now: datetime) -> list[DemoPrincipal]:
+async def _staff(connection: Any, signer: Signer) -> list[DemoPrincipal]:
     found = []
     names = ["register-admin", *(name for name in STAFF if name != "register-admin"), "undesignated"]
     for name in names:
@@ -96,8 +95,8 @@ async def _staff(connection: Any, settings: Settings, key: SigningKey, now: date
             f"{name}@store.example",
         )
         if name in STAFF:
-            await _designate(connection, name, employee, now)
-        token = key.sign("employee", employee, settings, now=now, lifetime=TOKEN_LIFETIME)
+            await _designate(connection, name, employee, signer.now)
+        token = signer.sign("employee", employee)
         found.append(DemoPrincipal(name, STAFF.get(name), _bearer(token)))
     return sorted(
         found, key=lambda principal: names.index(principal.name) if principal.name != "support" else -1

@@ -14,17 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ..app import LONGEST_STOP_SECONDS, create_app
+from ..app import create_app
+from ..audit.lines import CHAINS
+from ..audit.sealer import Sealer
 from ..config import Settings
+from ..database import Database
+from ..demo_secrets import mark_database, mark_key
 from ..errors import StartError
+from ..logs import configure
 from ..migrate import migrate
 from ..principal import SigningKey, utc_now
+from ..server import make_server
 from .embedded import EmbeddedServer, running
+from .keeper import keeper_url
 from .principals import DemoPrincipal, ensure_principals
 
 QUERIES = (
@@ -48,6 +54,9 @@ QUERIES = (
     ),
 )
 HOST = "127.0.0.1"
+EMPLOYEE_TOKEN_MINUTES = 400 * 24 * 60
+# A thousand requests a second of the most that one may cost, of one principal.
+BUDGET = 15_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +74,18 @@ def run_demo(demo: Demo, console: Console) -> None:
     """Serves until it is interrupted, and stops the database after; raises `StartError`."""
     with _bound(demo.port) as listener, running(demo.data_dir) as server:
         address = f"http://{HOST}:{listener.getsockname()[1]}/"
+        # The role is made before `migrate` gives it its rights.
+        keeper = asyncio.run(keeper_url(server.owner_url))
         settings, principals = _prepare(demo, server, address, console)
         url = f"{address}graphql"
         if demo.credentials is not None:
             write_credentials(demo.credentials, url, principals)
+        configure(settings.log_level, settings.log_format)
         app = create_app(settings)
         _announce(console, url, principals)
-        config = uvicorn.Config(
-            app,
-            ws_max_size=settings.body_limit_bytes,
-            timeout_graceful_shutdown=LONGEST_STOP_SECONDS,
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-        )
         # uvicorn ends its work on an interrupt, and then raises it again: here it is the way to stop.
-        with _told(demo.data_dir, server), suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+        with _told(demo.data_dir, server, keeper), suppress(KeyboardInterrupt):
+            make_server(app, settings).run(sockets=[listener])
     console.print("stopped")
 
 
@@ -105,12 +108,17 @@ def _prepare(
     demo: Demo, server: EmbeddedServer, address: str, console: Console
 ) -> tuple[Settings, list[DemoPrincipal]]:
     migrate(server.owner_url)
+    mark_database(server.owner_url)
     key_file = demo.data_dir / "signing-key.pem"
-    key = SigningKey.load(key_file) if key_file.exists() else SigningKey.create(key_file)
+    if not key_file.exists():
+        SigningKey.create(key_file)
+    mark_key(key_file)
+    key = SigningKey.load(key_file)
     settings = demo_settings(server.gateway_url, key_file, address)
     now = utc_now()
     if not asyncio.run(_is_seeded(server.owner_url)):
         _seed(demo, server.owner_url, now, console)
+        asyncio.run(_seal(settings, now))
     else:
         asyncio.run(_offer(server.owner_url))
         console.print(
@@ -127,6 +135,10 @@ def demo_settings(url: str, key_file: Path, public_url: str) -> Settings:
     given["smtp_url"] = None
     # Enough for test suites, which sign in again and again from one address.
     given |= {"throttle_account_limit": 100, "throttle_client_limit": 100_000}
+    given |= {"throttle_everywhere_limit": 1000, "read_quota": 100_000, "budget_per_minute": BUDGET}
+    given["graphiql_networks"] = ("127.0.0.0/8", "::1/128")
+    # Its principals are asked with for days, and a test suite's for a year.
+    given["employee_token_minutes"] = EMPLOYEE_TOKEN_MINUTES
     return Settings(**given)
 
 
@@ -160,22 +172,37 @@ def _seed(demo: Demo, url: str, now: datetime, console: Console) -> None:
         asyncio.run(seed(url, customers=demo.customers, seed=demo.seed, now=now, progress=progress))
 
 
+async def _seal(settings: Settings, now: datetime) -> None:
+    """Seals the records that are old when the demo begins, which `gateway audit verify` would miss."""
+    database = Database(settings)
+    try:
+        for chain in CHAINS:
+            sealer = Sealer(database, chain)
+            # What one call marks as drawn, the next may seal.
+            for _ in range(2):
+                await sealer.seal(now)
+    finally:
+        await database.close()
+
+
 async def _offer(url: str) -> None:
     """Data of an earlier version of the gateway came without a price list."""
-    from .products import add_price_list  # loads Faker, as the seed does
-
     connection = await asyncpg.connect(url)
     try:
-        await add_price_list(connection)
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM public.product)"):
+            from .products import add_price_list  # loads Faker, as the seed does
+
+            await add_price_list(connection)
     finally:
         await connection.close()
 
 
 @contextmanager
-def _told(data_dir: Path, server: EmbeddedServer) -> Iterator[None]:
-    """Tells `gateway token --data-dir` where the running database is."""
+def _told(data_dir: Path, server: EmbeddedServer, keeper: str) -> Iterator[None]:
+    """Tells the commands with `--data-dir` where the running database is."""
     path = data_dir / "running.json"
-    _write_private(path, json.dumps({"owner_url": server.owner_url, "gateway_url": server.gateway_url}))
+    urls = {"owner_url": server.owner_url, "gateway_url": server.gateway_url, "keeper_url": keeper}
+    _write_private(path, json.dumps(urls))
     try:
         yield
     finally:
@@ -215,6 +242,8 @@ def _announce(console: Console, url: str, principals: list[DemoPrincipal]) -> No
         command = f"curl -s {url} {headers} -d '{body}'"
         console.print(f"\n# as {name}", highlight=False)
         console.print(command, soft_wrap=True, highlight=False, markup=False)
+    by_hand = url.removesuffix("graphql") + "graphiql"
+    console.print(f"\nto ask by hand, with a header from above: {by_hand}", highlight=False, soft_wrap=True)
     console.print(
-        f"\nserving {url} (Ctrl-C stops the server and its database)", highlight=False, soft_wrap=True
+        f"serving {url} (Ctrl-C stops the server and its database)", highlight=False, soft_wrap=True
     )

@@ -21,8 +21,10 @@ from gateway.demo.customers import Register
 from gateway.demo.draw import Draw
 from gateway.demo.people import People
 from gateway.demo.products import add_price_list
+from gateway.demo.records import add_records
 from gateway.demo.rows import Rows
 from gateway.demo.scene import Scene
+from gateway.demo.subject_requests import add_subject_requests
 from gateway.errors import StartError
 
 FEWEST_CUSTOMERS = 30
@@ -33,6 +35,10 @@ REPORT_SECONDS = 0.25  # between two calls of `progress`
 TABLES = (
     *("carrier", "carrier_service", "customer", "consent_event", "orders", "order_line"),
     *("delivery", "delivery_event", "returns", "return_line", "setting"),
+)
+RECORDS = (
+    *("employee", "designation", "access_record", "disclosure"),
+    *("subject_request", "legal_hold", "erasure"),
 )
 INDEXES = """
 SELECT indexname, indexdef FROM pg_indexes
@@ -89,13 +95,16 @@ async def _seed(url: str, work: Work) -> None:
             for index in indexes:
                 await connection.execute(f'DROP INDEX public."{index["indexname"]}"')
             await add_price_list(connection)
-            await _fill(connection, work)
+            draw = Draw(work.seed, work.now)
+            await _fill(connection, work, draw)
             # The next customer gets the number after those of the demo.
             await connection.execute("SELECT setval('public.customer_number', $1)", work.customers)
             # PERF: made afterwards, the indexes take 6 s; kept up to date row by row they take 26 s.
             for index in indexes:
                 await connection.execute(index["indexdef"])
-        for table in TABLES:
+            await add_records(connection, draw, work.now)
+            await add_subject_requests(connection, draw, work.now)
+        for table in (*TABLES, *RECORDS):
             await connection.execute(f"ANALYZE public.{table}")
     finally:
         await connection.close()
@@ -109,13 +118,13 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         await connection.execute("SET LOCAL session_replication_role = replica")
 
 
-async def _fill(connection: asyncpg.Connection, work: Work) -> None:
+async def _fill(connection: asyncpg.Connection, work: Work, draw: Draw) -> None:
     """Makes the rows and copies them.
 
     # PERF: the server takes in a batch while the next is made, in turns of one thread. A second thread gains
     # nothing: the two wait for each other's interpreter lock.
     """
-    draw, rows = Draw(work.seed, work.now), Rows()
+    rows = Rows()
     scene = Scene(draw, People(draw, work.seed), add_carriers(draw, rows), rows)
     register = Register(scene, work.customers)
     printed = [UUID(register.add_customer(number)) for number in (1, 2)]

@@ -7,7 +7,6 @@ row that changes twice before it is taken is taken once, in its newest state.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,9 +15,9 @@ from uuid import UUID
 
 from ..answer import Watched
 from ..database import Database
+from ..logs import Event, about, note
 from ..principal import Principals
-
-log = logging.getLogger("gateway")
+from ..tasks import end_tasks
 
 CHANNEL, PRINCIPALS = "delivery_updated", "principal_changed"
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
@@ -119,7 +118,7 @@ class Broker:
         try:
             delivery, order = (UUID(part) for part in notice.split(","))
         except ValueError:
-            log.warning("a notice on `%s` is no pair of ids", CHANNEL)
+            note(Event.NOTICE_NOT_READ)
             return
         for watched in (Watched("deliveryId", delivery), Watched("orderId", order)):
             for feed in self._feeds.get(watched, ()):
@@ -133,7 +132,9 @@ class Broker:
                 heard = {CHANNEL: self.tell, PRINCIPALS: self._principals.heard}
                 await self._database.listen(heard, self._begin)
             except Exception as error:  # whatever it is, its text stays here and the worker listens again
-                log.warning("not listening: %s %s", type(error).__name__, getattr(error, "sqlstate", ""))
+                note(Event.NOT_LISTENING, **about(error))
+            else:
+                note(Event.NOT_LISTENING)
             if self.is_listening:
                 wait = FIRST_WAIT_SECONDS
             self.is_listening = False
@@ -144,6 +145,7 @@ class Broker:
 
     def _begin(self) -> None:
         self.is_listening = True
+        note(Event.LISTENING)
         self._principals.hear(hears=True)
         for feeds in self._feeds.values():
             for feed in feeds:
@@ -157,5 +159,4 @@ async def listening(broker: Broker) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end_tasks([task])

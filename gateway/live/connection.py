@@ -119,13 +119,21 @@ class Caller:
 
     @property
     def owner(self) -> str:
-        """Whose connections are counted together: the principal's, or those of one address without one."""
-        return self._first.id or f"anonymous {self._address}"
+        """Whose connections are counted together: the principal's, or those of one address without one.
 
-    async def again(self) -> Principal:
+        Who holds one order's token takes no seat of the account's, nor a subcontractor one of the carrier's.
+        """
+        return self._first.seat or f"anonymous {self._address}"
+
+    @property
+    def role(self) -> str | None:
+        """The role the connection was opened in."""
+        return self._first.role
+
+    async def again(self, *, is_use: bool = True) -> Principal:
         """The caller, who still is who they were and acts in the same role; raises `CallerLost`."""
         try:
-            found = await asyncio.wait_for(self._identify(), IDENTIFY_SECONDS)
+            found = await asyncio.wait_for(self._identify(is_use=is_use), IDENTIFY_SECONDS)
         except Unauthenticated as error:
             raise CallerLost(Code.UNAUTHENTICATED, error.reason) from error
         except RequestError as error:
@@ -134,10 +142,10 @@ class Caller:
             raise CallerLost(Code.ACT_AS_FORBIDDEN, "the role is no longer the caller's")
         return found
 
-    async def _identify(self) -> Principal:
+    async def _identify(self, *, is_use: bool = True) -> Principal:
         principals, now = self._gateway.principals, self._gateway.clock()
         given = (self._authorization, self._act_as, now, self._address)
-        return await principals.identify(*given, is_known=True)
+        return await principals.identify(*given, is_known=True, is_use=is_use)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,7 @@ async def watch(live: Live, caller: Caller) -> Leaving | Lost:
             await asyncio.wait_for(live.leaving.wait(), CHECK_SECONDS)
         except TimeoutError:
             try:
-                await caller.again()
+                await caller.again(is_use=False)
             except CallerLost as error:
                 return Lost(error)
             except (*DATABASE_ERRORS, DatabaseTimeout):

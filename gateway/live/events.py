@@ -8,8 +8,7 @@ caller is lost, or rights end, the last `next` says why, and `complete` ends the
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Mapping
+import time
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -17,8 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from ..answer import Answer, Request, answer, is_subscription
 from ..errors import Code, HttpError, Problem, RequestError, TooMany
-from ..failures import failure
+from ..failures import codes_of, failure
+from ..logs import Event, milliseconds, note
 from ..response import failed
+from ..tasks import end_tasks
 from .connection import Caller, Leaving, Live, watch
 from .subscription import Subscription
 
@@ -33,30 +34,32 @@ def next_event(body: bytes) -> bytes:
     return b"event: next\ndata: " + body.replace(b"\n", b"\ndata: ") + b"\n\n"
 
 
-async def event_response(live: Live, request: Request, headers: Mapping[str, str]) -> Response:
+async def event_response(live: Live, request: Request) -> Response:
     """The stream of an operation's answers; raises `HttpError` where there is none."""
     try:
         if await is_subscription(live.gateway, request):
             address = request.client_address
             caller = Caller(live.gateway, request.authorization, request.act_as, address)
             await caller.open()
-            return EventStream(live, caller, request, headers)
+            return EventStream(live, caller, request)
         found = await answer(live.gateway, request)
     except HttpError:
         raise
     except RequestError as error:
+        request.told.codes = codes_of(error.problems)
         found = Answer(failed(error.problems))
-    return Response(next_event(found.body) + COMPLETE, 200, dict(headers), EVENT_STREAM)
+    return Response(next_event(found.body) + COMPLETE, 200, media_type=EVENT_STREAM)
 
 
 class EventStream(Response):
     """The response that carries one subscription."""
 
-    def __init__(self, live: Live, caller: Caller, request: Request, headers: Mapping[str, str]) -> None:
-        super().__init__(None, 200, {**headers, "x-accel-buffering": "no"}, EVENT_STREAM)
+    def __init__(self, live: Live, caller: Caller, request: Request) -> None:
+        super().__init__(None, 200, {"x-accel-buffering": "no"}, EVENT_STREAM)
         del self.headers["content-length"]
         self._live = live
         self._caller = caller
+        self._request = request
         self._subscription = Subscription(live, caller, request)
         self._over = False
 
@@ -67,6 +70,7 @@ class EventStream(Response):
             with self._live.seats.door(), self._live.seats.seat(self._caller.owner):
                 await self._stream(receive)
         except TooMany as error:
+            self._request.told.codes = codes_of(error.problems)
             kept = {name: value for name, value in self.headers.items() if name != "content-type"}
             body = failed(error.problems)
             headers = {**kept, "retry-after": "1"}
@@ -75,6 +79,15 @@ class EventStream(Response):
             )
 
     async def _stream(self, receive: Receive) -> None:
+        request, start = self._request, time.perf_counter()
+        about = {"request_id": request.request_id, "kind": "stream", "role": request.told.role}
+        note(Event.CONNECTION_OPENED, **about)
+        try:
+            await self._streamed(receive)
+        finally:
+            note(Event.CONNECTION_ENDED, **about, duration_ms=milliseconds(start))
+
+    async def _streamed(self, receive: Receive) -> None:
         await self._send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         running = asyncio.create_task(self._run())
         others = (
@@ -93,9 +106,7 @@ class EventStream(Response):
         finally:
             self._over = True
             self._subscription.stop()
-            for task in others:
-                task.cancel()
-            await asyncio.gather(running, *others, return_exceptions=True)
+            await asyncio.gather(running, end_tasks(others), return_exceptions=True)
 
     async def _run(self) -> bytes:
         """The last event of the subscription once it ends by itself."""
@@ -104,7 +115,7 @@ class EventStream(Response):
         except ClientDisconnect:
             raise
         except Exception as error:  # the edge: `failure` says what may be said of it
-            refused = failure(error, secrets.token_hex(16))
+            refused = failure(error, self._request.request_id, self._request.told)
         return b"" if refused is None else next_event(refused.body)
 
     async def _gone(self, receive: Receive) -> None:
@@ -116,7 +127,9 @@ class EventStream(Response):
         if isinstance(found, Leaving):
             return b""
         unknown = (Problem(Code.INTERNAL, "the caller cannot be identified now"),)
-        return next_event(failed(found.error.problems if found.error else unknown))
+        problems = found.error.problems if found.error else unknown
+        self._request.told.codes = codes_of(problems)
+        return next_event(failed(problems))
 
     async def _beat(self) -> None:
         while True:

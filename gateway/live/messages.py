@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 
-from ..errors import SocketEnd
+from ..documents.asked import Asked, asked_document, asks_for_cost
+from ..errors import HttpError, SocketEnd
 
 LONGEST_ID = 256
 # What the payload of `connection_init` may give, as the headers of the upgrade do.
-GIVEN = frozenset({"authorization", "act-as", "processing-purpose", "on-forbidden"})
+GIVEN = frozenset({"authorization", "act-as", "processing-purpose", "case-reference", "on-forbidden"})
 
 ACK = '{"type":"connection_ack"}'
 PONG = '{"type":"pong"}'
@@ -33,9 +34,10 @@ class Subscribe:
     """`subscribe`: an operation of any kind, under an id of the client's."""
 
     id: str
-    query: str
+    query: Asked
     variables: Mapping[str, Any]
     operation_name: str | None
+    wants_cost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,13 @@ def _given(payload: object) -> dict[str, str]:
 
 def _subscribe(id: str, payload: object) -> Subscribe:
     given = payload if isinstance(payload, dict) else {}
-    query, name = given.get("query"), given.get("operationName")
-    variables, extensions = given.get("variables"), given.get("extensions")
-    if not isinstance(query, str) or not query or not isinstance(name, str | None):
-        raise _invalid("`query` or `operationName` is no text")
+    name, variables, extensions = (given.get(key) for key in ("operationName", "variables", "extensions"))
+    if not isinstance(name, str | None):
+        raise _invalid("`operationName` is no text")
     if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
         raise _invalid("`variables` or `extensions` is no object")
-    return Subscribe(id, query, variables or {}, name or None)
+    try:
+        document, wants_cost = asked_document(given), asks_for_cost(extensions)
+        return Subscribe(id, document, variables or {}, name or None, wants_cost)
+    except HttpError as error:
+        raise _invalid(error.problems[0].message) from None

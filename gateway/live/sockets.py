@@ -9,20 +9,34 @@ whom the database cannot vouch for now, and 1011 for a fault.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import time
 from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, assert_never
-from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..answer import Answer, Request, answer, is_subscription
+from ..access_log import REQUEST_ID
+from ..answer import Answer, Request, answer, is_subscription, note_stranger
 from ..client_address import client_address
-from ..errors import CallerLost, Code, Problem, RequestError, SocketEnd, TooMany, Unauthenticated
+from ..cross_origin import is_of_this_host
+from ..errors import (
+    CallerLost,
+    Code,
+    HttpError,
+    Problem,
+    RequestError,
+    RequestTimeout,
+    SocketEnd,
+    TooMany,
+    Unauthenticated,
+)
 from ..failures import failure
+from ..logs import Event, Told, milliseconds, note
+from ..recording import Circumstances, read_case_reference
 from ..response import failed
+from ..tasks import end_tasks
 from .connection import Caller, Leaving, Live, Lost, watch
 from .messages import (
     ACK,
@@ -39,6 +53,7 @@ from .messages import (
     next_message,
     read_message,
 )
+from .operation import SocketOperation
 from .subscription import Subscription
 
 PROTOCOL = "graphql-transport-ws"
@@ -47,30 +62,32 @@ CLOSING_SECONDS = 1.0
 
 async def serve_socket(live: Live, websocket: WebSocket, headers: Mapping[str, str]) -> None:
     """Serves one socket until it ends. `headers` are the upgrade's."""
-    if not _is_of_this_host(headers, live.gateway.settings.allowed_origins):
-        await websocket.close()  # before it is accepted: HTTP 403
+    if not is_of_this_host(headers, live.gateway.settings.allowed_origins):
+        await refuse_socket(websocket)
         return
+    id_header = [(b"x-request-id", websocket.scope[REQUEST_ID].encode())]
     if PROTOCOL not in websocket.scope["subprotocols"]:
-        await websocket.accept()
-        await _close(websocket, SocketEnd(4406, "Subprotocol not acceptable"))
+        await websocket.accept(headers=id_header)
+        await _turn_away(websocket, SocketEnd(4406, "Subprotocol not acceptable"))
         return
-    await websocket.accept(subprotocol=PROTOCOL)
+    await websocket.accept(subprotocol=PROTOCOL, headers=id_header)
     try:
         with live.seats.door():
             await _Socket(live, websocket, headers).run()
     except TooMany:
-        await _close(websocket, SocketEnd(1013, "too many connections"))
+        await _turn_away(websocket, SocketEnd(1013, "too many connections"))
 
 
-def _is_of_this_host(headers: Mapping[str, str], allowed: tuple[str, ...]) -> bool:
-    """Whether no page of a strange host opens the socket: browsers always name the page's origin."""
-    origin = headers.get("origin")
-    if origin is None or origin in allowed:
-        return True
-    try:
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
-    except ValueError:
-        return False
+async def refuse_socket(websocket: WebSocket) -> None:
+    """Refuses a socket before it is accepted, with HTTP 403."""
+    note(Event.CONNECTION_REFUSED, request_id=websocket.scope[REQUEST_ID], kind="socket", status=403)
+    await websocket.close()
+
+
+async def _turn_away(websocket: WebSocket, end: SocketEnd) -> None:
+    request_id = websocket.scope[REQUEST_ID]
+    note(Event.CONNECTION_REFUSED, request_id=request_id, kind="socket", close_code=end.code)
+    await _close(websocket, end)
 
 
 async def _close(websocket: WebSocket, end: SocketEnd) -> None:
@@ -84,26 +101,6 @@ class Left:
     """The other side is gone."""
 
 
-class _Operation:
-    """One operation of a socket; where it is a subscription it can be stopped, also before it began."""
-
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self._subscription: Subscription | None = None
-        self._is_stopped = False
-
-    def follow(self, subscription: Subscription) -> Subscription:
-        self._subscription = subscription
-        if self._is_stopped:
-            subscription.stop()
-        return subscription
-
-    def stop(self) -> None:
-        self._is_stopped = True
-        if self._subscription is not None:
-            self._subscription.stop()
-
-
 class _Socket:
     """One socket: it reads, looks after its caller, runs operations, and ends once."""
 
@@ -111,31 +108,50 @@ class _Socket:
         self._live = live
         self._settings = live.gateway.settings
         self._websocket = websocket
+        self._request_id = websocket.scope[REQUEST_ID]
+        self._count = 0
         self._given = {name: headers[name] for name in GIVEN if name in headers}
+        self._case: str | None = None
         self._address = client_address(websocket.scope, self._settings.trusted_proxies)
         self._seat = ExitStack()
         self._ended: asyncio.Future[SocketEnd | Left] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
-        self._operations: dict[str, _Operation] = {}
+        self._operations: dict[str, SocketOperation] = {}
 
     async def run(self) -> None:
         """Serves until the socket ends."""
         self._start(self._read())
         self._start(self._leave())
+        start, code = time.perf_counter(), None
         try:
             end = await self._ended
             if isinstance(end, SocketEnd):
+                code = end.code
                 await _close(self._websocket, end)
         finally:
             self._end(Left())
-            for task in self._tasks - self._running:
-                task.cancel()
             for operation in self._operations.values():
                 operation.stop()
-            # Statements under way are not broken off; until they end the caller's seat is taken.
+            # Subscriptions' statements are not broken off; until they end the caller's seat is taken.
             with self._seat:
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await asyncio.gather(self._end_others(), *self._running, return_exceptions=True)
+            self._note_end(code, start)
+
+    async def _end_others(self) -> None:
+        """Ends all but operations, also what the one that reads began before it heard of its end."""
+        while others := self._tasks - self._running:
+            await end_tasks(others)
+
+    def _note_end(self, code: int | None, start: float) -> None:
+        note(
+            Event.CONNECTION_ENDED,
+            request_id=self._request_id,
+            kind="socket",
+            close_code=code,
+            operations=self._count,
+            duration_ms=milliseconds(start),
+        )
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(work))
@@ -154,7 +170,7 @@ class _Socket:
         except WebSocketDisconnect:
             self._end(Left())
         except Exception as error:  # the edge: its text stays here
-            failure(error, secrets.token_hex(16))
+            failure(error, self._request_id, Told())
             self._end(SocketEnd(1011, "internal error"))
 
     def _end(self, end: SocketEnd | Left) -> None:
@@ -183,8 +199,10 @@ class _Socket:
         except TimeoutError:
             raise SocketEnd(4408, "Connection initialisation timeout") from None
         self._start(self._watch(caller))
+        opened = {"request_id": self._request_id, "kind": "socket", "role": caller.role}
+        note(Event.CONNECTION_OPENED, **opened)
         await self._send(ACK)
-        while True:
+        while not self._ended.done():
             match await self._receive():
                 case Init():
                     raise SocketEnd(4429, "Too many initialisation requests")
@@ -210,6 +228,7 @@ class _Socket:
             match await self._receive():
                 case Init(given):
                     self._given |= given
+                    self._case = self._read_case()
                     return await self._seated()
                 case Ping():
                     await self._send(PONG)
@@ -217,6 +236,12 @@ class _Socket:
                     pass
                 case Subscribe() | Complete():
                     raise SocketEnd(4401, "Unauthorized")
+
+    def _read_case(self) -> str | None:
+        try:
+            return read_case_reference(self._given.get("case-reference"), self._settings.case_reference)
+        except HttpError:
+            raise SocketEnd(4400, "Invalid Case-Reference") from None
 
     async def _seated(self) -> Caller:
         """The caller, identified and counted."""
@@ -226,12 +251,20 @@ class _Socket:
             await caller.open()
             self._seat.enter_context(self._live.seats.seat(caller.owner))
         except Unauthenticated as error:
+            await self._note_stranger(error)
             raise SocketEnd(4403, f"Forbidden: {error.reason}") from None
         except TooMany:
             raise SocketEnd(4429, "Too many connections") from None
+        except HttpError as error:
+            await self._note_stranger(error)
+            raise SocketEnd(4403, f"Forbidden: {error.problems[0].code}") from None
         except RequestError as error:
             raise SocketEnd(4403, f"Forbidden: {error.problems[0].code}") from None
         return caller
+
+    async def _note_stranger(self, error: HttpError) -> None:
+        """Records whom the socket was refused to, where that is known; there is no document yet."""
+        await note_stranger(self._live.gateway, error, "", Circumstances(self._request_id, self._case))
 
     # ------------------------------------------------------------ operations
 
@@ -243,12 +276,13 @@ class _Socket:
             problem = Problem(Code.TOO_MANY_OPERATIONS, f"the socket has {limit} operations under way")
             await self._send(error_message(message.id, failed([problem])))
             return
-        operation = self._operations[message.id] = _Operation(message.id)
-        task = self._start(self._operate(operation, self._request(message), caller))
+        operation = self._operations[message.id] = SocketOperation(message.id)
+        self._count += 1
+        task = self._start(self._operate(operation, self._request(message, operation), caller))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    def _request(self, message: Subscribe) -> Request:
+    def _request(self, message: Subscribe, operation: SocketOperation) -> Request:
         return Request(
             query=message.query,
             variables=message.variables,
@@ -257,8 +291,12 @@ class _Socket:
             act_as=self._given.get("act-as"),
             purpose=self._given.get("processing-purpose"),
             reject_on_refusal=self._given.get("on-forbidden") == "reject",
+            wants_cost=message.wants_cost,
             may_change=True,
             client_address=self._address,
+            request_id=operation.request_id,
+            case_reference=self._case,
+            told=operation.told,
         )
 
     def _complete(self, id: str) -> None:
@@ -266,8 +304,24 @@ class _Socket:
         if operation is not None:
             operation.stop()
 
-    async def _operate(self, operation: _Operation, request: Request, caller: Caller) -> None:
-        """Runs one operation and sends what comes of it, but for what its client has completed."""
+    async def _operate(self, operation: SocketOperation, request: Request, caller: Caller) -> None:
+        """Runs one operation and tells of it when it is over."""
+        try:
+            await self._run(operation, request, caller)
+        finally:
+            told = operation.told
+            note(
+                Event.OPERATION,
+                request_id=operation.request_id,
+                connection_id=self._request_id,
+                duration_ms=milliseconds(operation.start),
+                role=told.role,
+                operation=told.operation,
+                codes=told.codes or None,
+            )
+
+    async def _run(self, operation: SocketOperation, request: Request, caller: Caller) -> None:
+        """Sends what comes of an operation, but for what its client has completed."""
 
         async def send(body: bytes) -> None:
             await self._send_of(operation, next_message(operation.id, body))
@@ -281,28 +335,41 @@ class _Socket:
         except (SocketEnd, CallerLost, WebSocketDisconnect):
             raise
         except Exception as error:  # the edge: `failure` says what may be said of it
-            last = error_message(operation.id, failure(error, secrets.token_hex(16)).body)
+            found = failure(error, operation.request_id, operation.told)
+            last = error_message(operation.id, found.body)
         if self._operations.get(operation.id) is operation:
             # The id is free once the client can know that it is.
             del self._operations[operation.id]
             await self._send(last)
 
     async def _answered(
-        self, operation: _Operation, request: Request, caller: Caller, send: Any
+        self, operation: SocketOperation, request: Request, caller: Caller, send: Any
     ) -> Answer | None:
         """Sends the answers of an operation; returns the one that refuses it as a whole."""
-        if await is_subscription(self._live.gateway, request):
+        found = await self._answer(operation, request)
+        if found is None:
             subscription = operation.follow(Subscription(self._live, caller, request))
             return await subscription.run(send)
-        found = await answer(self._live.gateway, request)
         if found.status == 200:
             await send(found.body)
             return None
         return found
 
+    async def _answer(self, operation: SocketOperation, request: Request) -> Answer | None:
+        """The one answer of an operation, in its time; None of a subscription, which has many."""
+        gateway = self._live.gateway
+        try:
+            with operation.breaking_off():
+                async with asyncio.timeout(self._settings.request_timeout_seconds) as limit:
+                    return None if await is_subscription(gateway, request) else await answer(gateway, request)
+        except TimeoutError:
+            if limit.expired():
+                raise RequestTimeout from None
+            raise
+
     # ------------------------------------------------------------ messages out
 
-    async def _send_of(self, operation: _Operation, text: str) -> None:
+    async def _send_of(self, operation: SocketOperation, text: str) -> None:
         if self._operations.get(operation.id) is operation:
             await self._send(text)
 
@@ -313,3 +380,5 @@ class _Socket:
             await asyncio.wait_for(self._websocket.send_text(text), self._settings.live_send_timeout_seconds)
         except TimeoutError:
             raise SocketEnd(1013, "the consumer is too slow") from None
+        except RuntimeError:  # how Starlette and uvicorn tell that the socket was closed a moment ago
+            raise WebSocketDisconnect(1006) from None

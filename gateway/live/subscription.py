@@ -30,7 +30,7 @@ class Subscription:
 
         Raises `RequestError`; `CallerLost` ends the whole connection.
         """
-        found = watched(self._live.gateway, self._request, await self._caller.again())
+        found = await watched(self._live.gateway, self._request, await self._caller.again())
         if isinstance(found, Answer):
             return found
         with self._live.broker.attached(self._feed, found):

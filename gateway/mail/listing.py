@@ -41,13 +41,13 @@ def _text(value: object) -> str | None:
 
 
 def print_mail(rows: list[dict[str, Any]], console: Console) -> None:
-    """A table of the messages, and each text below it."""
+    """A table of the messages, and below it the text of each that waits."""
     table = Table("at", "kind", "to", "subject", "state", "attempts")
     for row in rows:
         state = "waiting" if row["failed_at"] is None else "failed"
         at = f"{row['created_at']:%Y-%m-%d %H:%M:%S}"
         table.add_row(at, row["kind"], row["recipient"], row["subject"], state, str(row["attempts"]))
     console.print(table if rows else "no message waits")
-    for row in rows:
+    for row in (row for row in rows if row["body"]):
         # Links are for copying: no line of theirs may be broken.
         console.print(f"\n{row['subject']}\n\n{row['body']}", soft_wrap=True, highlight=False, markup=False)

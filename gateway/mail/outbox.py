@@ -28,6 +28,10 @@ from ..statements.bound import compiled
 # The waits double: 1, 2, 4 … minutes; the last attempt is about 17 hours after the first.
 FIRST_WAIT_SECONDS = 60
 ATTEMPTS = 11
+# A letter of this kind has to leave before an account may end.
+ACCOUNT_ENDING = "account-ending"
+# Of a row of `mail`, whatever it is called: it has not left, and no mailbox refused it.
+OWED = f"(kind = '{ACCOUNT_ENDING}' AND (failed_at IS NULL OR attempts >= {ATTEMPTS}))"
 
 _Statement = tuple[str, tuple[str, ...]]
 
@@ -55,12 +59,15 @@ class Outbox:
         rows = await self._run(_take(), now=now, wait_seconds=FIRST_WAIT_SECONDS)
         return Waiting(*rows[0]) if rows else None
 
-    async def forget(self, waiting: Waiting) -> None:
-        """Deletes a message that is sent."""
+    async def forget(self, waiting: Waiting, now: datetime) -> None:
+        """Deletes a message that is sent; when that was is kept nowhere."""
         await self._run(_forget(), key=waiting.key)
 
+    async def put_off(self, waiting: Waiting, now: datetime) -> None:
+        """Nothing: a message that was taken is due again by itself."""
+
     async def give_up(self, waiting: Waiting, now: datetime) -> None:
-        """Keeps a message that cannot be sent, and tries no more."""
+        """Keeps that a message cannot be sent, without its text, which may hold a link; tries no more."""
         await self._run(_give_up(), key=waiting.key, now=now)
 
     async def listed(self) -> list[dict[str, Any]]:
@@ -113,7 +120,8 @@ def _forget() -> _Statement:
 def _give_up() -> _Statement:
     table = SQLModel.metadata.tables["mail"]
     query = update(table).where(table.c.id == bindparam("key", type_=Uuid()))
-    return compiled(query.values(failed_at=bindparam("now", type_=DateTime(timezone=True))))
+    failed_at = bindparam("now", type_=DateTime(timezone=True))
+    return compiled(query.values(failed_at=failed_at, body=literal_column("''")))
 
 
 @lru_cache(maxsize=1)

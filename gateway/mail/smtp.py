@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -14,10 +13,9 @@ import aiosmtplib
 
 from schema import formats
 
+from ..logs import Event, about, note
 from .outbox import Waiting
 from .server import Server
-
-log = logging.getLogger("gateway")
 
 # Shorter than the first wait in `outbox`, so that no other worker takes a message that is being sent.
 LONGEST_SECONDS = 30
@@ -45,11 +43,12 @@ class Smtp:
             async with asyncio.timeout(LONGEST_SECONDS):
                 await self._send(waiting)
         except formats.Malformed:
-            log.warning("mail: the recipient has no mailbox")
+            note(Event.MAIL_REFUSED)
             return Answer.REFUSED
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             codes = _codes(error)
-            log.warning("mail: %s %s attempt %d", type(error).__name__, codes, waiting.attempts)
+            told = {"reply_codes": tuple(codes) or None, "attempts": waiting.attempts}
+            note(Event.MAIL_NOT_TAKEN, **about(error), **told)
             return Answer.REFUSED if codes and min(codes) >= _PERMANENT else Answer.LATER
         return Answer.ACCEPTED
 

@@ -20,7 +20,7 @@ from graphql import (
 
 from schema.fields import Kind
 from schema.model import text_of
-from schema.scalars import parse_decimal, parse_time
+from schema.scalars import parse_date, parse_decimal, parse_time
 
 from ..errors import Code, Location, fault
 from ..operation import location_of
@@ -131,6 +131,8 @@ def literal(leaf: Leaf, kind: Kind) -> object:
             return text
         case StringValueNode(value=text) if kind is Kind.TIME:
             return parse_time(text)
+        case StringValueNode(value=text) if kind is Kind.DATE:
+            return parse_date(text)
         case StringValueNode(value=text) if kind is Kind.DECIMAL:
             return parse_decimal(text)
         case StringValueNode(value=text) | EnumValueNode(value=text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from schema.fields import Kind, ToMany, ToOne
+from schema.fields import Keys, Kind, ToMany, ToOne
 from schema.model import Entity, Field
 
 from ..config import Settings
@@ -39,18 +39,20 @@ class Conditions:
             self._count(1)
             match name:
                 case "and":
-                    parts.append(
-                        AllOf(tuple(self.where(entity, item, depth + 1) for item in self._list(given)))
-                    )
+                    parts.append(AllOf(self._each(entity, given, depth)))
                 case "or":
-                    parts.append(
-                        AnyOf(tuple(self.where(entity, item, depth + 1) for item in self._list(given)))
-                    )
+                    parts.append(AnyOf(self._each(entity, given, depth)))
                 case "not":
                     parts.append(Not(self.where(entity, given, depth + 1)))
                 case _:
                     parts.extend(self._on_field(entity.fields[name], given, depth))
         return AllOf(tuple(parts))
+
+    def _each(self, entity: Entity, tree: Tree, depth: int) -> tuple[Condition, ...]:
+        given = self._list(tree)
+        # The others count by their keys.
+        self._count(sum(1 for item in given if item == {}))
+        return tuple(self.where(entity, item, depth + 1) for item in given)
 
     def _count(self, weight: int) -> None:
         self.judge.conditions += weight
@@ -96,7 +98,8 @@ class Conditions:
             tree = as_list(tree)
         reading = None
         if kind is Kind.ID:
-            reading = Reading(Code.BAD_ID, frozenset({field.coordinate.partition(".")[0]}))
+            of = field.source.target if isinstance(field.source, Keys) else field.coordinate.partition(".")[0]
+            reading = Reading(Code.BAD_ID, frozenset({of}))
         return Compare(field, operator, operand(tree, kind, self.location, reading))
 
     def _related(self, field: Field, entity: Entity, given: Tree, depth: int) -> list[Condition]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from graphql import Node
+
 from schema.model import Entity, Field
 
 from ..errors import Location
 from ..grants import AnyOperator, Comparison, ExactMatch, Grants, Masked, PerRow, Refused, Rows, Shown, Use
+from ..operation import location_of
 from .selections import Path
 from .values import Refusal
 
@@ -30,6 +33,10 @@ class Judge:
     grants: Grants
     # The root fields the caller is limited to; without any, to none.
     operations: frozenset[str] = frozenset()
+    # The personal fields a partner may be given; None for who is no partner.
+    disclosable: frozenset[str] | None = None
+    # The purposes that allow lists of many people, where the operation is such a list; else None.
+    listing: frozenset[str] | None = None
     refusals: dict[tuple[str, str | None], Refusal] = field(default_factory=dict)
     withheld: set[str] = field(default_factory=set)
     comparison_refused: bool = False
@@ -44,6 +51,9 @@ class Judge:
 
     def cell(self, of: Field, path: Path, location: Location | None) -> Shown | Masked | PerRow | None:
         """What is seen of a field; None where it is refused."""
+        if self._is_kept_from_partner(of):
+            self._refuse(of.coordinate, (), path, location)
+            return None
         match self.grants.cell(of.coordinate):
             case Refused(purposes):
                 self._refuse(of.coordinate, purposes, path, location)
@@ -75,26 +85,39 @@ class Judge:
                 self._refuse(coordinate, purposes, path, location)
                 return False
 
-    def writing(self, coordinate: str, use: Use, path: Path, location: Location | None) -> frozenset[str]:
-        """The rules of the rows on which a field may be set; none where it is refused."""
+    def writing(self, coordinate: str, use: Use, path: Path, name: str, node: Node) -> frozenset[str]:
+        """The rules of the rows on which an input's field may be set; none where it is refused."""
         match self.grants.writing(coordinate, use):
             case Rows(rules):
                 return rules
             case Refused(purposes):
-                self._refuse(coordinate, purposes, path, location, use.value.upper(), nulled=path.keys[:1])
+                below, use_name = path.child(name), use.value.upper()
+                self._refuse(coordinate, purposes, below, location_of(node), use_name, path.keys[:1])
                 return frozenset()
+
+    def naming(self, coordinate: str, path: Path, location: Location | None) -> None:
+        """Refuses a coordinate that an input names, unless it is read unmasked wherever its type is seen."""
+        match self.grants.cell(coordinate):
+            case Shown():
+                return
+            case Refused(purposes):
+                self._refuse(coordinate, purposes, path, location, nulled=path.keys[:1])
+            case _:
+                self._refuse(coordinate, (), path, location, nulled=path.keys[:1])
 
     def comparison(self, of: Field, path: Path, location: Location | None, *, exact: bool) -> bool:
         """Whether a field may stand in `where` with these operators; if not, its root field is null."""
         grants, coordinate = self.grants, of.coordinate
+        if self._is_kept_from_partner(of):
+            return self._compares(coordinate, Refused(), "FILTER", path, location)
         decision = grants.comparison(coordinate) if exact else grants.full_comparison(coordinate)
         return self._compares(coordinate, decision, "FILTER", path, location)
 
     def sorting(self, of: Field, path: Path, location: Location | None) -> bool:
         """Whether a field may stand in `orderBy`; if not, its root field is null."""
-        return self._compares(
-            of.coordinate, self.grants.full_comparison(of.coordinate), "SORT", path, location
-        )
+        kept = self._is_kept_from_partner(of)
+        decision = Refused() if kept else self.grants.full_comparison(of.coordinate)
+        return self._compares(of.coordinate, decision, "SORT", path, location)
 
     def _compares(
         self, coordinate: str, decision: Comparison, use: str, path: Path, location: Location | None
@@ -119,6 +142,9 @@ class Judge:
                 self._refuse_comparison(of.coordinate, "FILTER", purposes, path, location)
                 return None
 
+    def _is_kept_from_partner(self, of: Field) -> bool:
+        return self.disclosable is not None and of.personal and of.coordinate not in self.disclosable
+
     def _refuse_comparison(
         self, coordinate: str, use: str, purposes: tuple[str, ...], path: Path, location: Location | None
     ) -> None:
@@ -134,7 +160,12 @@ class Judge:
         use: str | None = None,
         nulled: tuple[str, ...] | None = None,
     ) -> None:
-        refusal = Refusal(
-            coordinate, use, purposes, path.keys, path.response_path if nulled is None else nulled, location
-        )
+        nulled = path.response_path if nulled is None else nulled
+        if self.listing is not None:
+            # What an allowed list would show is refused for being a list.
+            would_do = tuple(purpose for purpose in purposes if purpose in self.listing)
+            is_list = self.grants.purpose is None and bool(purposes)
+            refusal = Refusal(coordinate, use, would_do, path.keys, nulled, location, is_list)
+        else:
+            refusal = Refusal(coordinate, use, purposes, path.keys, nulled, location)
         self.refusals.setdefault((coordinate, use), refusal)

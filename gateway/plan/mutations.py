@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from graphql import FieldNode
 
+from schema.model import Model
 from schema.mutation import Mutation
 from schema.writing import Becomes
 
-from ..errors import Code
+from ..errors import Code, RequestError, fault
 from ..grants import Grants
 from ..operation import location_of
 from ..row_rules import Scope
@@ -33,6 +34,23 @@ from .values import (
 )
 
 _SCOPES = {Becomes.CUSTOMER: Scope.ACCOUNT, Becomes.BUYER: Scope.ONE_ORDER}
+
+
+def check_alone(fields: Mapping[str, Sequence[FieldNode]], model: Model) -> None:
+    """Raises where a change that goes alone is one of several, whatever they are called in the answer.
+
+    # INVARIANT: a request tries one secret. Aliases would try as many as fit, at the price of one request.
+    """
+    changes = [nodes[0] for nodes in fields.values() if nodes[0].name.value != "__typename"]
+    for node in changes if len(changes) > 1 else ():
+        if model.mutations[node.name.value].alone:
+            raise not_alone(node)
+
+
+def not_alone(node: FieldNode) -> RequestError:
+    """That a change is made in an operation of its own."""
+    message = f"`Mutation.{node.name.value}` is the only change of its operation"
+    return fault(Code.VALIDATION_FAILED, message, location_of(node))
 
 
 def mutation_root(planner: Planner, key: str, nodes: Sequence[FieldNode], became: Grants | None) -> Root:

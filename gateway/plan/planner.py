@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from graphql import FieldNode
 
-from schema.fields import Kind, Scalar, ToMany, ToOne, ValueObject
+from schema.fields import Keys, Kind, Listed, Scalar, ToMany, ToOne, ValueObject
 from schema.model import Entity, Field, Model
 
 from ..config import Settings
@@ -45,7 +45,7 @@ from .values import (
     Value,
 )
 
-LOCAL = ("viewer", "privacyNotice")
+LOCAL = ("viewer", "privacyNotice", "processingRecord")
 INTROSPECTION = ("__schema", "__type")
 
 
@@ -207,15 +207,21 @@ class Planner:
         if decision is None:
             return Constant(key, None)
         match field.source:
-            case Scalar():
+            case Scalar() | Keys():
                 return Value(key, field, decision)
-            case ValueObject():
+            case ValueObject() | Listed():
                 return Value(key, field, decision, self._parts(field, nodes))
             case ToOne(target) | ToMany(target):
                 return self._relation(key, entity, field, self.model.entities[target], nodes, path)
 
     def _parts(self, field: Field, nodes: Sequence[FieldNode]) -> tuple[tuple[str, str | Constant], ...]:
-        kind = "Money" if isinstance(field.source, ValueObject) and field.source.compared else "Address"
+        match field.source:
+            case Listed(of=kind):
+                pass
+            case ValueObject(compared=str()):
+                kind = "Money"
+            case _:
+                kind = "Address"
         fields = self.selections.below(nodes, frozenset({kind}))
         return tuple(
             (key, Constant(key, kind) if below[0].name.value == "__typename" else below[0].name.value)

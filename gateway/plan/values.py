@@ -316,7 +316,7 @@ class EventRoot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocalRoot:
-    """A field answered without the database: `viewer`, `privacyNotice`, introspection."""
+    """A field answered without the database: `viewer`, `processingRecord`, introspection …"""
 
     key: str
     name: str
@@ -359,11 +359,13 @@ class Refusal:
     field_path: tuple[str, ...]
     path: tuple[str, ...]
     location: Location | None
+    # Whether it is refused because so many are asked for at once.
+    of_many: bool = False
 
     @property
     def code(self) -> Code:
         """PURPOSE_REQUIRED where another purpose would do, else FIELD_FORBIDDEN."""
-        return Code.PURPOSE_REQUIRED if self.purposes else Code.FIELD_FORBIDDEN
+        return Code.PURPOSE_REQUIRED if self.purposes or self.of_many else Code.FIELD_FORBIDDEN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -78,11 +78,12 @@ class Principals:
         address: str | None = None,
         *,
         is_known: bool = False,
+        is_use: bool = True,
     ) -> Principal:
         """The caller; raises `Unauthenticated`, or `HttpError` where the role is not clear or not theirs.
 
         `address` is where the request comes from; None where that is not known. Whose token `is_known`
-        already, by this very clock, gets no leeway at its end.
+        already, by this very clock, gets no leeway at its end. Of a partner's token is noted what `is_use`.
         """
         if authorization is None:
             principal = ANONYMOUS
@@ -96,11 +97,12 @@ class Principals:
             elif len(token) > LONGEST_TOKEN:
                 raise Unauthenticated("malformed")
             elif token.startswith(PARTNER_PREFIX):
-                principal = await self._partner(token, now, address)
+                principal = await self._partner(token, now, address, is_use=is_use)
             else:
                 principal = await self._signed(token, act_as, now, is_known=is_known)
         if act_as is not None and principal.role != act_as:
-            raise HttpError(Code.ACT_AS_FORBIDDEN, "the caller does not hold the role in `Act-As`", 403)
+            message = "the caller does not hold the role in `Act-As`"
+            raise HttpError(Code.ACT_AS_FORBIDDEN, message, 403, principal)
         return principal
 
     async def _signed(self, token: str, act_as: str | None, now: datetime, *, is_known: bool) -> Principal:
@@ -111,8 +113,7 @@ class Principals:
         self._check_times(identity, now, is_known=is_known)
         if identity.kind == "employee":
             return await self._employee(identity.key, act_as, now)
-        if identity.session is not None:
-            await self._check_session(identity.session, identity.key, now)
+        await self._check_session(identity.principal, now)
         return identity.principal
 
     def _provider_of(self, token: str) -> IdentityProvider | None:
@@ -151,9 +152,12 @@ class Principals:
         if moment < of.not_before - leeway:
             raise Unauthenticated("not yet valid")
 
-    async def _check_session(self, session: uuid.UUID, customer: uuid.UUID, now: datetime) -> None:
-        row = await self._sessions.of(session, now, self._register.session)
-        if row is None or row.customer_id != customer:
+    async def _check_session(self, holder: Principal, now: datetime) -> None:
+        # INVARIANT: no token of a customer is good by its signature alone: what nobody could end is refused.
+        if holder.session_id is None:
+            raise Unauthenticated("no session")
+        row = await self._sessions.of(holder.session_id, now, self._register.session)
+        if row is None or (row.customer_id, row.order_id) != (holder.customer_id, holder.order_id):
             raise Unauthenticated("unknown session")
         if row.ended_at is not None:
             raise Unauthenticated("revoked")
@@ -164,14 +168,20 @@ class Principals:
         found = await self._designations.of(employee, now, self._register.designations)
         if found is None:
             raise Unauthenticated("unknown employee")
-        roles = sorted({row.role for row in found if row.is_active(now) and row.role in STAFF})
+        held = {row.role: row.id for row in found if row.is_active(now) and row.role in STAFF}
+        roles = sorted(held)
         if len(roles) > 1 and act_as is None:
             message = f"several designations: give one of {', '.join(roles)} in `Act-As`"
             raise HttpError(Code.ACT_AS_REQUIRED, message)
         chosen = act_as if act_as in roles else roles[0] if len(roles) == 1 else None
-        return Principal(chosen, global_id("Employee", employee), employee_id=employee)
+        return Principal(
+            chosen,
+            global_id("Employee", employee),
+            employee_id=employee,
+            designation_id=None if chosen is None else held[chosen],
+        )
 
-    async def _partner(self, token: str, now: datetime, address: str | None) -> Principal:
+    async def _partner(self, token: str, now: datetime, address: str | None, *, is_use: bool) -> Principal:
         token_hash = self._partner_hashes.get(token)
         if token_hash is None:
             if not is_well_formed(token):
@@ -181,7 +191,7 @@ class Principals:
         if found is None:
             raise Unauthenticated("unknown token")
         principal = found.check(address, now)
-        if principal.token_id is not None:
+        if is_use and principal.token_id is not None:
             self.last_uses.note(principal.token_id, now)
         return principal
 
@@ -223,7 +233,7 @@ class Principals:
             case "employee":
                 self._designations.forget(key)
                 self._subjects.forget()  # as customers are
-            case "partner_token":
+            case "partner_token" | "carrier":
                 self._partners.forget()  # known by their hashes
             case "session":
                 self._sessions.forget(key)

@@ -35,11 +35,6 @@ class Identity:
     not_before: float
     expires: float
 
-    @property
-    def session(self) -> uuid.UUID | None:
-        """The session without which the token proves nothing; None where it belongs to none."""
-        return self.principal.session_id
-
 
 class SigningKey:
     """The Ed25519 key that signs the gateway's own tokens, and those that verify them.
@@ -99,7 +94,7 @@ class SigningKey:
         order_id: uuid.UUID | None = None,
         session_id: uuid.UUID | None = None,
     ) -> str:
-        """A token that says who: `kind` is `customer` or `employee`. It carries no right."""
+        """A token that says who: `kind` is `customer`, of a session, or `employee`. It carries no right."""
         claims: dict[str, object] = {
             "iss": settings.issuer,
             "aud": settings.audience,
@@ -139,6 +134,8 @@ class SigningKey:
             found = _identity(kind, uuid.UUID(key), order, session, not_before, float(claims["exp"]))
         except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise Unauthenticated(reason_of(error)) from error
+        if kind == "employee" and found.expires - float(claims["iat"]) > 60 * settings.employee_token_minutes:
+            raise Unauthenticated("lifetime")  # such a token cannot be ended but by its holder's designation
         is_limited = order is not None or session is not None
         if kind not in ("customer", "employee") or (is_limited and kind != "customer"):
             raise Unauthenticated("subject")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,10 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from ..cache import Cache
 from ..config import Settings
 from ..errors import Unauthenticated
+from ..logs import Event, note
 from .keys import reason_of
 from .provider_keys import Freshness, KeySet
-
-log = logging.getLogger("gateway")
 
 # What a key is good for by its type and curve; nothing else is taken from a key set.
 ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
@@ -79,7 +77,7 @@ class IdentityProvider:
             settings.oidc_pause_seconds,
             settings.oidc_timeout_seconds,
         )
-        self._keys: KeySet[ProviderKey] = KeySet(f"the {kind}s'", jwks_url or "", read_keys, freshness)
+        self._keys: KeySet[ProviderKey] = KeySet(f"{kind}s", jwks_url or "", read_keys, freshness)
         self._verified: Cache[str, Subject] = Cache(settings.principal_cache_entries)
 
     @classmethod
@@ -176,22 +174,25 @@ def _header(token: str, settings: Settings) -> tuple[str, str]:
 
 
 def read_keys(body: bytes) -> Mapping[str, ProviderKey]:
-    """The keys of a key set that a token may be verified with; raises `ValueError` where there is none.
+    """The keys of a key set that a token may be verified with; raises `ValueError` where it is no key set.
 
     A key is left out where it is secret, short, of another kind or use, or without an id. Of two with the
-    same id the first counts.
+    same id the first counts. A set without any is one: the provider has withdrawn its keys, and nobody gets
+    in by those of before.
     """
     document = json.loads(body)
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise ValueError("no key set")
+    if listed and not any(isinstance(entry, dict) for entry in listed):
+        raise ValueError("no key in a key set")
     found: dict[str, ProviderKey] = {}
     for entry in listed:
         key = _read_key(entry) if isinstance(entry, dict) else None
         if key is not None:
             found.setdefault(entry["kid"], key)
     if not found:
-        raise ValueError("no key to verify with")
+        note(Event.KEY_NOT_USED, why="none")
     return found
 
 
@@ -204,14 +205,14 @@ def _read_key(entry: Mapping[str, Any]) -> ProviderKey | None:
     if entry.get("use", "sig") != "sig" or not isinstance(uses, list) or "verify" not in uses:
         return None
     if SECRET & entry.keys():
-        log.warning("the identity provider publishes a secret key, which is not used")
+        note(Event.KEY_NOT_USED, why="symmetric")
         return None
     try:
         public = jwt.PyJWK(dict(entry), algorithm=algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
     if isinstance(public, RSAPublicKey) and not _is_strong(public):
-        log.warning("the identity provider publishes a weak key, which is not used")
+        note(Event.KEY_NOT_USED, why="weak")
         return None
     members = json.dumps({name: entry.get(name) for name in ("kty", "crv", "x", "y", "n", "e")})
     return ProviderKey(algorithm, hashlib.sha256(members.encode()).hexdigest(), public)

@@ -31,7 +31,7 @@ class Partner:
         if now >= self.expires_at:
             raise Unauthenticated("expired")
         if self.networks and not is_within(read_address(address or ""), self.networks):
-            raise Unauthenticated("network")
+            raise Unauthenticated("network", self.principal)
         return self.principal
 
 
@@ -54,6 +54,7 @@ def _principal(row: PartnerRow) -> Principal:
         operations=frozenset(row.operations),
         documents=None if row.documents is None else frozenset(row.documents),
         deliveries=None if row.deliveries is None else tuple(row.deliveries),
+        recipient=row.recipient,
     )
 
 

@@ -7,7 +7,6 @@ pause allows, one request at a time for all who wait, with a bounded time and a 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +14,9 @@ from typing import Generic, TypeVar
 
 import httpx
 
-K = TypeVar("K")
+from ..logs import Event, about, note
 
-log = logging.getLogger("gateway")
+K = TypeVar("K")
 
 LONGEST_BYTES = 256 * 1024
 # How long a request waits for newer keys while the older ones may still be used.
@@ -89,8 +88,7 @@ class KeySet(Generic[K]):
             async with asyncio.timeout(self._freshness.timeout_seconds):
                 found = self._read(await self._answer())
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError) as error:
-            reason = type(error).__name__
-            log.warning("the keys of %s identity provider could not be fetched: %s", self._whose, reason)
+            note(Event.KEYS_NOT_FETCHED, whose=self._whose, **about(error))
             return
         self._keys, self._fetched = found, now
 

@@ -6,19 +6,22 @@ the database. No Plan, no SQL; the statement names no column that the plan does 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Text, cast, func, literal_column, select
+from sqlalchemy import Boolean, LargeBinary, Text, cast, func, literal_column, select
 from sqlalchemy.dialects.postgresql import array
 
 from ..config import Settings
 from ..errors import Code, fault
 from ..plan import Plan
 from ..plan.values import Constant, LocalRoot, Operand
+from ..recording import Recording, Unrecorded
 from .bound import NAMED, compiled
 from .builder import Builder
+from .records import Recorder
 
 Read = Callable[[Mapping[str, object]], object]
 
@@ -39,6 +42,10 @@ class Statement:
     sql: str
     parameters: tuple[Read | str, ...]
     cursors: tuple[Operand, ...]
+    # How many access records it writes; one that writes any is no statement for a connection that only reads.
+    records: int = 0
+    # Where the row says in `noted`, by digests, what is now written down: the SHA-256 of the SQL.
+    noting: bytes | None = None
 
     def values(
         self, named: Mapping[str, object], variables: Mapping[str, object], settings: Settings
@@ -60,20 +67,40 @@ class Statement:
         return body
 
 
-def compile_plan(plan: Plan) -> Statement | NoStatement:
-    """The statement of a plan."""
+def compile_plan(
+    plan: Plan, recording: Recording | Unrecorded, *, only_found: bool = False, is_brief: bool = False
+) -> Statement | NoStatement:
+    """The statement of a plan, which also writes what is to be recorded of it.
+
+    `only_found` leaves out what finds no row. One that `is_brief` writes its records only where the digests
+    it gives in `noted` are all known, and nothing else ever: where one is not, its answer is on no record.
+
+    # PERF: the disclosures and the day's count, which mostly are there already, are 0.06 ms of a page's 0.78.
+    """
     if all(isinstance(root, Constant | LocalRoot) for root in plan.roots):
         return NoStatement()
-    builder = Builder(plan.scope)
+    recorder = (
+        Recorder(recording, plan.scope, only_found, is_brief) if isinstance(recording, Recording) else None
+    )
+    builder = Builder(plan.scope, recorder=recorder)
     body = func.convert_to(cast(builder.whole(plan), Text()), literal_column("'UTF8'"))
     query = select(body.label("body"))
     if builder.cursors:
         seen_rows: Any = [seen for _, seen in builder.cursors]
         query = query.add_columns(array(seen_rows, type_=Boolean()).label("cursors"))
+    if recorder is not None:
+        query = query.add_cte(*recorder.writes([seen for _, seen in builder.cursors]))
+        if recorder.noted:
+            digests: Any = [select(noted.c.digest).scalar_subquery() for noted in recorder.noted]
+            query = query.add_columns(array(digests, type_=LargeBinary()).label("noted"))
     sql, names = compiled(query)
     # INVARIANT: every parameter is a value of the caller's or one of `gateway.statements.bound`.
     parameters = tuple(builder.reads.get(name, name) for name in names)
     for name in parameters:
         if isinstance(name, str) and not name.startswith(NAMED):
             raise AssertionError(f"the statement binds `{name}`, which nobody gives")
-    return Statement(sql, parameters, tuple(operand for operand, _ in builder.cursors))
+    cursors = tuple(operand for operand, _ in builder.cursors)
+    if recorder is None:
+        return Statement(sql, parameters, cursors)
+    noting = hashlib.sha256(sql.encode()).digest() if recorder.noted else None
+    return Statement(sql, parameters, cursors, recorder.records, noting)

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import asyncpg
 
 from ..principal import Principal
 
-# What `bound_values` gives, the finished JSON of local fields, and the row of an event.
-NAMED = ("now", "caller_", "period_", "setting_", "local_", "event_")
+# What `bound_values` and `record_values` give, the finished JSON of local fields, and the row of an event.
+NAMED = ("now", "caller_", "period_", "setting_", "local_", "event_", "recording_")
 
 
 def compiled(query: Any) -> tuple[str, tuple[str, ...]]:

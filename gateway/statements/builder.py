@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    CTE,
     JSON,
     ColumnElement,
     FromClause,
+    Integer,
     Select,
+    Subquery,
     Text,
     Uuid,
     bindparam,
@@ -25,11 +28,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.types import TypeEngine
 
-from schema.fields import Mask, Scalar, ToMany, ToOne, ValueObject
+from schema.fields import Keys, Listed, Mask, Scalar, ToMany, ToOne, ValueObject
 from schema.model import Entity, Field
 
 from ..grants import Masked, PerRow, Shown
+from ..plan.uses import records_in
 from ..plan.values import (
+    Connection,
     Constant,
     EventRoot,
     Item,
@@ -55,6 +60,8 @@ from .json_values import (
     Expression,
     Pair,
     columns,
+    entries,
+    global_ids,
     json_null,
     list_value,
     object_of,
@@ -64,19 +71,26 @@ from .json_values import (
     wide_object,
     written,
 )
+from .records import Recorder
 
 Read = Callable[[Mapping[str, object]], object]
+# A count of so few tells of each of them; so many that a caller names are on the record.
+FEW, MOST_NAMED = 20, 100
 
 
 class Builder:
     """Collects what a statement binds while it is built: each operand's reader, by parameter name.
 
-    Where `made` is given, it is the row of the root's entity, and is not looked for by its id.
+    Where `made` is given, it is the row of the root's entity, and is not looked for by its id. What is read
+    goes to the `recorder`, where there is one.
     """
 
-    def __init__(self, scope: Scope, made: FromClause | None = None) -> None:
+    def __init__(
+        self, scope: Scope, made: FromClause | None = None, recorder: Recorder | None = None
+    ) -> None:
         self.scope = scope
         self._made = made
+        self.recorder = recorder
         self.reads: dict[str, Read] = {}
         self.cursors: list[tuple[Operand, ColumnElement[bool]]] = []
         self._used: Counter[str] = Counter()
@@ -154,11 +168,76 @@ class Builder:
             (wanted.c.type == text_literal(record.entity.name), self._by_id(record, wanted.c.key, (wanted,)))
             for record in root.records
         ]
+        self._mark_nodes(root, keys)
         entry = case(*choices) if choices else json_null()
         listed = func.json_agg(aggregate_order_by(entry, wanted.c.place))
         return object_of(
             select(func.coalesce(listed, literal_column("'[]'::json"), type_=JSON())).select_from(wanted)
         )
+
+    def _mark_nodes(self, root: NodesRoot, keys: ColumnElement[Any]) -> None:
+        if not self.is_recording(()):
+            return
+        for record in root.records:
+            row = self.new_row(record.entity)
+            query = self._rows(record, row, ()).where(row.c.id == func.any(keys))
+            self.marked(query, record.entity, (record,), row)
+
+    # ------------------------------------------------------------ what is recorded
+
+    def is_recording(self, outer: tuple[FromClause, ...]) -> bool:
+        """Whether rows of a root field are to say whose they are; those below are of the same customers."""
+        return self.recorder is not None and not outer and self.recorder.is_reading()
+
+    def marked(self, query: Select[Any], entity: Entity, records: Sequence[Record], row: FromClause) -> CTE:
+        """The rows of a root field with their marks, seen by the recorder."""
+        assert self.recorder is not None  # noqa: S101  # asked by `is_recording`
+        rows = query.add_columns(*self.recorder.marks(entity, records, row)).cte(self.recorder.new_name())
+        self.recorder.saw(rows)
+        return rows
+
+    def marked_keys(self, query: Select[Any], connection: Connection, row: FromClause) -> CTE:
+        """The keys of a root list's page and one more, with their marks; those on the page are seen."""
+        assert self.recorder is not None  # noqa: S101  # asked by `is_recording`
+        records = records_in(connection)
+        marks = self.recorder.marks(connection.entity, records, row)
+        keys = query.add_columns(*marks).cte(self.recorder.new_name())
+        self.recorder.saw(keys, keys.c.place <= literal_column(str(connection.page.size), Integer()))
+        return keys
+
+    def mark_few(self, query: Select[Any], entity: Entity, row: FromClause) -> None:
+        """Has rows seen that are only counted, where they are so few that each is told by its number."""
+        assert self.recorder is not None  # noqa: S101  # asked by `is_recording`
+        marks = self.recorder.marks(entity, (), row)
+        few = query.add_columns(*marks).limit(literal_column(str(FEW + 1))).cte(self.recorder.new_name())
+        number = select(func.count()).select_from(few).scalar_subquery()
+        self.recorder.saw(few, number <= literal_column(str(FEW), Integer()))
+
+    def mark_named(self, query: Select[Any], entity: Entity, row: FromClause) -> None:
+        """Has rows seen that the caller names, whether or not they meet what else is asked of them."""
+        assert self.recorder is not None  # noqa: S101  # asked by `is_recording`
+        marks = self.recorder.marks(entity, (), row)
+        named = query.add_columns(*marks).limit(literal_column(str(MOST_NAMED)))
+        self.recorder.saw(named.cte(self.recorder.new_name()))
+
+    def is_comparing(self, outer: tuple[FromClause, ...]) -> bool:
+        """Whether the rows of a root list are found by personal data."""
+        return self.is_recording(outer) and self.recorder is not None and self.recorder.is_comparing()
+
+    def _found(
+        self,
+        record: Record,
+        query: Select[Any],
+        row: FromClause,
+        outer: tuple[FromClause, ...],
+        pairs: Sequence[Pair],
+    ) -> Subquery:
+        """The rows of a query with a record's columns, under the name by which they become objects."""
+        labels = columns(pairs)
+        if not self.is_recording(outer):
+            return query.add_columns(*labels).subquery(ROW)
+        rows = self.marked(query.add_columns(*labels), record.entity, (record,), row)
+        return select(*(rows.c[label.key] for label in labels)).subquery(ROW)
 
     # ------------------------------------------------------------ records
 
@@ -175,7 +254,7 @@ class Builder:
         self, record: Record, query: Select[Any], row: FromClause, outer: tuple[FromClause, ...]
     ) -> Expression:
         pairs = self.pairs(record, row, outer)
-        found = query.add_columns(*columns(pairs)).subquery(ROW)
+        found = self._found(record, query, row, outer, pairs)
         return object_of(select(row_value(pairs, found)), *outer)
 
     def rows_list(
@@ -183,7 +262,7 @@ class Builder:
     ) -> Expression:
         """The list of a query's rows, each as the record's object."""
         pairs = self.pairs(record, row, outer)
-        found = query.add_columns(*columns(pairs)).subquery(ROW)
+        found = self._found(record, query, row, outer, pairs)
         return object_of(select(list_value(pairs, found)), *outer)
 
     def row_object(self, record: Record, row: FromClause, outer: tuple[FromClause, ...]) -> Expression:
@@ -262,6 +341,10 @@ class Builder:
                     for key, part in value.parts
                 ]
                 return case((present(row).is_not(None), standalone_object(pairs, *outer)))
+            case Keys(target, column):
+                return global_ids(target, row.c[column])
+            case Listed(column=column):
+                return entries(value.parts, row.c[column], outer)
             case _:
                 return written(value.field.kind, self._plain(value.field, row), record.entity.name)
 
@@ -269,8 +352,16 @@ class Builder:
 
     def whole(self, plan: Plan) -> Expression:
         """The JSON of `data`."""
-        pairs = [(root.key, self.root(root)) for root in plan.roots]
+        pairs = [(root.key, self._recorded(root)) for root in plan.roots]
         return standalone_object(pairs) if pairs else wide_object(pairs)
+
+    def _recorded(self, root: Root) -> Expression:
+        if self.recorder is None:
+            return self.root(root)
+        self.recorder.begin(root)
+        value = self.root(root)
+        self.recorder.end(root)
+        return value
 
     def cursor_exists(self, operand: Operand, query: ColumnElement[bool]) -> None:
         """Remembers that the statement must say whether the caller sees a cursor's row."""

@@ -11,6 +11,7 @@ from sqlalchemy import (
     FromClause,
     Numeric,
     Text,
+    Uuid,
     and_,
     any_,
     false,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from schema.fields import Scalar, ToMany, ToOne, ValueObject
+from schema.fields import Keys, Scalar, ToMany, ToOne, ValueObject
 from schema.model import Entity, Field
 
 from ..plan.values import (
@@ -35,7 +36,7 @@ from ..plan.values import (
     Related,
     SortKey,
 )
-from ..row_rules import AllRows, Scope, Where, rows, some
+from ..row_rules import AllRows, Scope, Where, holds_key, rows, some
 
 Sql = ColumnElement[bool]
 
@@ -86,6 +87,8 @@ def condition_sql(condition: Condition, row: FromClause, binder: Binder, scope: 
         case IsNull(field, wanted):
             value = compared_value(field, row)
             return value.is_(None) if wanted else value.is_not(None)
+        case Compare(field, _, operand) if isinstance(field.source, Keys):
+            return holds_key(row, field.source.column, binder.bind(operand, Uuid()))
         case Compare(field, operator, operand):
             return _comparison(compared_value(field, row), operator, operand, binder)
         case Related():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    CTE,
     JSON,
     ColumnElement,
     FromClause,
@@ -27,6 +28,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from ..plan.values import (
+    AllOf,
+    Compare,
+    Condition,
     Connection,
     ConnectionItem,
     Constant,
@@ -46,11 +50,18 @@ if TYPE_CHECKING:
 
 Outer = tuple[FromClause, ...]
 Parent = tuple[str, ColumnElement[Any]] | None
+Keys = Subquery | CTE
+
+
+# The fields that name one thing.
+NAMING = frozenset({"id", "number", "email", "reference", "trackingCode"})
 
 
 def connection_value(builder: Builder, connection: Connection, parent: Parent, outer: Outer) -> Expression:
     """The JSON of a connection; `parent` is the column that holds the parent's id, and that id."""
     listing = _Listing(builder, connection, parent, outer)
+    if builder.is_comparing(outer):
+        listing.mark_named()
     counted = [item for item in connection.items if isinstance(item, Edges | PageInfo)]
     lists = [item for item in connection.items if isinstance(item, Nodes)]
     if counted or (lists and connection.page.backward) or len(lists) > 1:
@@ -120,12 +131,15 @@ class _Listing:
     def _beyond(self, row: FromClause, key: ColumnElement[Any], *, after: bool) -> ColumnElement[bool]:
         return beyond_cursor(self.connection.order, row, self._new_row(), key, after=after)
 
-    def _keys(self) -> Subquery:
+    def _keys(self) -> Keys:
         page, row = self.connection.page, self._new_row()
         order = sort_columns(self.connection.order, row, backward=page.backward)
         query = self._matching(row).where(*self._within_cursors(row))
         place = func.row_number().over(order_by=order).label("place")
-        return query.add_columns(row.c.id, place).order_by(*order).limit(_number(page.size + 1)).subquery()
+        query = query.add_columns(row.c.id, place).order_by(*order).limit(_number(page.size + 1))
+        if not self.builder.is_recording(self.outer):
+            return query.subquery()
+        return self.builder.marked_keys(query, self.connection, row)
 
     def _cursor(self, operand: Operand | None) -> ColumnElement[Any] | None:
         if operand is None:
@@ -139,7 +153,7 @@ class _Listing:
 
     # ------------------------------------------------------------ parts
 
-    def _part(self, item: ConnectionItem, keys: Subquery, row: FromClause) -> Expression:
+    def _part(self, item: ConnectionItem, keys: Keys, row: FromClause) -> Expression:
         match item:
             case Nodes(_, record):
                 return self._listed(self.builder.row_object(record, row, self.outer), keys)
@@ -164,16 +178,16 @@ class _Listing:
                     pairs.append((key, self.builder.row_object(part, row, self.outer)))
         return pairs
 
-    def _listed(self, entry: Expression, keys: Subquery) -> Expression:
+    def _listed(self, entry: Expression, keys: Keys) -> Expression:
         place = keys.c.place
         order = place.desc() if self.connection.page.backward else place.asc()
         listed = func.json_agg(aggregate_order_by(entry, order)).filter(self._on_page(keys))
         return func.coalesce(listed, literal_column("'[]'::json"), type_=JSON())
 
-    def _on_page(self, keys: Subquery) -> ColumnElement[bool]:
+    def _on_page(self, keys: Keys) -> ColumnElement[bool]:
         return keys.c.place <= _number(self.connection.page.size)
 
-    def _page_field(self, part: PageField | Constant, keys: Subquery, row: FromClause) -> Expression:
+    def _page_field(self, part: PageField | Constant, keys: Keys, row: FromClause) -> Expression:
         backward = self.connection.page.backward
         match part:
             case Constant(_, value):
@@ -187,7 +201,7 @@ class _Listing:
             case PageField.END:
                 return self._edge_cursor(keys, row, first=backward)
 
-    def _more(self, keys: Subquery) -> Expression:
+    def _more(self, keys: Keys) -> Expression:
         return func.count(keys.c.id) > _number(self.connection.page.size)
 
     def _more_outside(self, key: ColumnElement[Any] | None, *, after: bool) -> Expression:
@@ -198,7 +212,7 @@ class _Listing:
         inside = self._beyond(row, key, after=not after)
         return exists(self._matching(row).where(not_(inside)).add_columns(literal_column("1")))
 
-    def _edge_cursor(self, keys: Subquery, row: FromClause, *, first: bool) -> Expression:
+    def _edge_cursor(self, keys: Keys, row: FromClause, *, first: bool) -> Expression:
         place = keys.c.place
         order = place.asc() if first else place.desc()
         cursors = func.json_agg(aggregate_order_by(self._cursor_text(row), order), type_=JSON())
@@ -207,9 +221,43 @@ class _Listing:
     def _cursor_text(self, row: FromClause) -> Expression:
         return global_id(self.connection.entity.name, row.c.id)
 
+    def mark_named(self) -> None:
+        """Has the rows seen that the list's condition names."""
+        named = [one for one in _parts_of(self.connection.where) if _is_naming(one)]
+        if named:
+            row = self._new_row()
+            query = select().select_from(row)
+            query = query.where(
+                *visible(self.connection.rules, self.connection.entity, row, self.builder.scope)
+            )
+            conditions = [condition_sql(one, row, self.builder, self.builder.scope) for one in named]
+            self.builder.mark_named(query.where(*conditions), self.connection.entity, row)
+
     def _total(self) -> Expression:
+        if self.builder.is_comparing(self.outer):
+            counted = self._new_row()
+            self.builder.mark_few(self._matching(counted), self.connection.entity, counted)
         row = self._new_row()
         return self._matching(row).add_columns(func.count()).scalar_subquery().correlate(*self.outer)
+
+
+def _parts_of(condition: Condition | None) -> tuple[Condition, ...]:
+    """The conditions that all hold together."""
+    match condition:
+        case None:
+            return ()
+        case AllOf(parts):
+            return tuple(one for part in parts for one in _parts_of(part))
+        case _:
+            return (condition,)
+
+
+def _is_naming(condition: Condition) -> bool:
+    match condition:
+        case Compare(field=field, operator="eq" | "in"):
+            return field.name in NAMING
+        case _:
+            return False
 
 
 def _number(value: int) -> ColumnElement[int]:

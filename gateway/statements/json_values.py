@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     ColumnElement,
     Label,
@@ -18,14 +19,17 @@ from sqlalchemy import (
     Subquery,
     Text,
     cast,
+    column,
     func,
     literal_column,
     select,
     type_coerce,
 )
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.dialects.postgresql import JSONB, array
 
 from schema.fields import Kind
+
+from ..plan.values import Constant
 
 Expression = ColumnElement[Any]
 Pair = tuple[str, Expression]
@@ -70,6 +74,32 @@ def global_id(type_name: str, key: Expression) -> Expression:
     """A Relay global id of a key."""
     plain = text_literal(f"{type_name}:").concat(cast(key, Text()))
     return func.encode(cast(plain, LargeBinary()), literal_column("'base64'"), type_=Text())
+
+
+def global_ids(type_name: str, keys: Expression) -> Expression:
+    """The Relay global ids of an array of keys, in its order."""
+    key = func.unnest(keys).table_valued("key", with_ordinality="place").render_derived()
+    listed = select(global_id(type_name, key.c.key)).order_by(key.c.place)
+    return func.array(listed.scalar_subquery(), type_=ARRAY(Text()))
+
+
+def entries(
+    parts: Sequence[tuple[str, str | Constant]], listed: Expression, outer: Sequence[Any]
+) -> Expression:
+    """The objects of a JSON array, each with these parts of it under their keys, in its order."""
+    entry = func.jsonb_array_elements(listed).table_valued(column("value", JSONB()), with_ordinality="place")
+    entry = entry.render_derived(name="entry")
+    pairs = [
+        (
+            key,
+            text_literal(part.value or "")
+            if isinstance(part, Constant)
+            else entry.c.value.op("->")(text_literal(part)),
+        )
+        for key, part in parts
+    ]
+    found = select(*columns(pairs)).select_from(entry).order_by(entry.c.place).subquery(ROW)
+    return object_of(select(list_value(pairs, found)), *outer)
 
 
 def is_narrow(pairs: Sequence[Pair]) -> bool:

@@ -22,16 +22,20 @@ from ..plan import Plan, Refusal
 from ..plan.selections import Selections
 from ..plan.values import Constant, MutationRoot, made_key
 from ..principal import Principal
+from ..recording import Circumstances, Recording, Unrecorded, record_values
 from ..response import object_of
 from ..statements import NoStatement, Statement
 from ..statements.bound import bound_values
-from .gate import Refused, Write, gate
+from ..statements.changed import is_of_one_row
+from .evened import evened, is_evened
+from .gate import Refused, Write, gate, personal_in
 from .mistakes import Rejected, RowRefused
 from .payload import local_parts
+from .recorded import record_rejection, record_write
 from .registry import HANDLERS
 from .work import Outcome, Tools, Work
 
-__all__ = ["Asked", "Payload", "Refused", "Tools", "Write", "gate", "perform"]
+__all__ = ["Asked", "Payload", "Refused", "Tools", "Write", "gate", "perform", "personal_in"]
 
 ATTEMPTS = 3
 # How many statements that change and show at once are kept with a payload: one for each set of columns.
@@ -41,8 +45,9 @@ FUSED = 4
 class Payload:
     """How a change's payload is read, and the statements that give it with the very change."""
 
-    def __init__(self, statement: Statement | NoStatement) -> None:
+    def __init__(self, plan: Plan, statement: Statement | NoStatement) -> None:
         self.statement = statement
+        self.is_of_one_row = is_of_one_row(plan)
         self.fused: Cache[object, object] = Cache(FUSED)
         # What it says beside its entities where there is nothing to mend: the same for every request.
         self.quiet: Mapping[str, object] | None = None
@@ -66,12 +71,23 @@ class Asked:
     now: datetime
     constants: Mapping[str, object]
     client_address: str | None = None
+    recording: Recording | Unrecorded = Unrecorded()  # noqa: RUF009  # frozen
+    circumstances: Circumstances = Circumstances("")  # noqa: RUF009  # frozen
 
 
 async def perform(
     asked: Asked, writes: tuple[Write, ...], database: Database, tools: Tools
 ) -> bytes | Refused:
     """The JSON of `data` of an operation of changes, or what is refused on the very rows."""
+    if not is_evened(writes):
+        return await _tried(asked, writes, database, tools)
+    async with evened():
+        return await _tried(asked, writes, database, tools)
+
+
+async def _tried(
+    asked: Asked, writes: tuple[Write, ...], database: Database, tools: Tools
+) -> bytes | Refused:
     for attempt in range(ATTEMPTS):
         try:
             async with database.transaction(asked.principal.role) as transaction:
@@ -100,18 +116,24 @@ async def _one(asked: Asked, write: Write, transaction: Transaction, tools: Tool
     payload = asked.payloads[write.root.key]
     if payload.quiet is None:
         payload.quiet = _quiet(asked, write.root, tools)
-    quiet = payload.quiet if len(asked.plan.roots) == 1 else None
+    # What is recorded is no single statement: its record is written in the same transaction.
+    is_alone = len(asked.plan.roots) == 1 and isinstance(asked.recording, Unrecorded)
+    quiet = payload.quiet if is_alone and payload.is_of_one_row else None
     known = (asked.principal, asked.grants, asked.now, transaction, bound, tools, payload.fused, quiet)
-    work = Work(write, *known, asked.client_address)
+    work = Work(write, *known, asked.client_address, asked.circumstances.request_id)
     handler = HANDLERS[write.root.mutation.name]
     try:
         # A change of several statements is undone as a whole where one of them is rejected.
         async with transaction.savepoint():
             outcome: Outcome = await handler(work)
+            if isinstance(asked.recording, Recording):
+                await record_write(work, asked.recording, asked.circumstances)
         for kind, key in outcome.changed_principals:
             transaction.afterwards.append(partial(tools.forget, kind, key))
     except Rejected as rejected:
         outcome = Outcome(rejected.shown, mistakes=rejected.mistakes)
+        if isinstance(asked.recording, Recording):
+            await record_rejection(work, asked.recording, asked.circumstances, rejected.mistakes)
     if outcome.body is not None:
         return outcome.body
     said = {**outcome.extras, "userErrors": [mistake.shown() for mistake in outcome.mistakes]}
@@ -154,5 +176,7 @@ async def _payload(
             made |= {made_key(name): made[made_key(name)] or [] for name in root.mutation.lists}
             variables = {**asked.variables, **made}
             named = bound_values(outcome.became or asked.principal, asked.now, asked.constants, local)
+            if statement.records:
+                named |= record_values(asked.principal, asked.now, asked.circumstances, statement.records)
             bound = statement.values(named, variables, tools.settings)
             return statement.body(await transaction.row(statement.sql, bound))

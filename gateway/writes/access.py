@@ -10,14 +10,13 @@ from sqlalchemy import Text, bindparam, select
 from sqlmodel import SQLModel
 from uuid6 import uuid7
 
-from schema import formats
-
 from ..mail.letters import order_access
 from ..statements.bound import compiled
 from .once import is_first
-from .orders import order_token
+from .order_sessions import new_order_token
 from .post import post
 from .rows import Sql
+from .sessions import spelled, throttled
 from .work import Outcome, Work
 
 
@@ -25,25 +24,26 @@ async def request_order_access(work: Work) -> Outcome:
     """Mails a token of one order, where number, name and e-mail are of one; at most one in a few minutes.
 
     # INVARIANT: the same steps are made and the same answer is given whether there is such an order or not:
-    # a token is signed, a row is kept of what was asked (no value), and the same insert runs.
+    # a row is kept of what was asked (no value), a token is signed, and the same inserts run.
     """
     settings = work.tools.settings
     number, name, email = (
         _number(work.input["number"]),
         _name(work.input["name"]),
-        _email(work.input["email"]),
+        spelled(str(work.input["email"])),
     )
+    await throttled(work, email)
     row = await work.row(_order(), number=number)
     matches = row is not None and (_name(f"{row['first_name']} {row['surname']}"), row["email"]) == (
         name,
         email,
     )
     order, customer = (row["id"], row["customer_id"]) if matches else (uuid7(), uuid7())
-    token = order_token(work, customer, order)
-    letter = order_access(settings.public_url, number, token, settings.order_token_days)
     period = timedelta(minutes=settings.order_access_minutes)
-    first = await is_first(work, "Order", order, (number, name, email), period)
-    await post(work, letter, email, customer if matches else None, wanted=matches and first)
+    wanted = await is_first(work, "Order", order, (number, name, email), period) and matches
+    token = await new_order_token(work, customer, order, uuid7(), wanted=wanted)
+    letter = order_access(settings.public_url, number, token, settings.order_token_days)
+    await post(work, letter, email, customer if matches else None, wanted=wanted)
     return Outcome({}, {"accepted": True})
 
 
@@ -54,14 +54,6 @@ def _number(text: str) -> str:
 def _name(text: str) -> str:
     """Letter case and white space tell no names apart."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
-
-
-def _email(text: str) -> str:
-    """In the stored form; what is no address is compared as it is, and is nobody's."""
-    try:
-        return formats.email(text)
-    except formats.Malformed:
-        return text
 
 
 @lru_cache(maxsize=1)

@@ -13,9 +13,10 @@ from schema.credentials import LinkKind, SessionEnd
 from schema.writing import UserErrorCode
 
 from ..database import DatabaseDuplicate
-from ..mail.letters import address_changing, email_confirmation, password_changed, password_reset
-from ..principal.opaque_tokens import LINK_PREFIX, is_opaque_token, new_opaque_token, opaque_token_hash
+from ..mail.letters import address_changing, password_changed, password_reset
+from ..principal.opaque_tokens import LINK_PREFIX, is_opaque_token, opaque_token_hash
 from ..row_rules import Scope
+from .links import ask_to_confirm, new_link
 from .mistakes import Mistakes
 from .once import is_first
 from .passwords import hashed, is_password
@@ -25,24 +26,29 @@ from .session_rows import (
     find_confirmed,
     find_credential,
     hold_credential_of_link,
-    insert_link,
     set_password,
     use_link,
     void_links,
+    void_links_elsewhere,
 )
-from .sessions import SessionKeys, end, refused, spelled, throttled
+from .sessions import SessionKeys, end, refused, spelled, throttled, tried
 from .work import Outcome, Work
 
 CONFIRMED_ONCE = "credential_confirmed_once"
+CURRENT = "currentPassword"
 
 
 async def confirm_email(work: Work) -> Outcome:
-    """Confirms the address that a link was mailed to.
+    """Confirms the address that a link was mailed to; where it is another than before, other sessions end.
 
     Where another customer has confirmed the address before, nothing is done, and nothing is joined.
+
+    # INVARIANT: an address that is not, or no longer, the one in the register is confirmed by no link.
     """
     await throttled(work)
     held, email = await _proved(work, LinkKind.CONFIRM_EMAIL)
+    if held["registered_email"] != email:
+        raise refused(work)
     customer = held["customer_id"]
     try:
         await work.row(confirm_address(), customer_id=customer, set_email=email)
@@ -51,7 +57,10 @@ async def confirm_email(work: Work) -> Outcome:
             raise
         raise refused(work) from duplicate
     await work.row(void_links(), customer_id=customer)
-    return Outcome(extras={"confirmed": True})
+    ended: SessionKeys = ()
+    if held["email"] != email:
+        ended = await end(work, customer, SessionEnd.ADDRESS_CHANGED, spared=work.principal.session_id)
+    return Outcome(extras={"confirmed": True}, changed_principals=ended)
 
 
 async def request_password_reset(work: Work) -> Outcome:
@@ -68,7 +77,7 @@ async def request_password_reset(work: Work) -> Outcome:
     first = await is_first(work, "Customer", customer, (email,), period)
     wanted = known is not None and first
     lifetime = timedelta(minutes=settings.password_reset_minutes)
-    token = await _link(work, customer, LinkKind.RESET_PASSWORD, email, lifetime, wanted=wanted)
+    token = await new_link(work, customer, LinkKind.RESET_PASSWORD, email, lifetime, wanted=wanted)
     letter = password_reset(settings.public_url, token, settings.password_reset_minutes)
     await post(work, letter, email, customer, wanted=wanted)
     return Outcome(extras={"accepted": True})
@@ -91,11 +100,8 @@ async def change_password(work: Work) -> Outcome:
     caller, password = work.principal, _new_password(work, "newPassword")
     if caller.customer_id is None or caller.scope is not Scope.ACCOUNT:
         raise refused(work)
-    await throttled(work, str(caller.customer_id))
-    known = await work.look(find_credential(locks=False), customer_id=caller.customer_id)
-    kept = None if known is None else known["password_hash"]
-    if not await is_password(str(work.input["currentPassword"]), kept):
-        raise refused(work)
+    kept = await _present_hash(work, caller.customer_id)
+    await _check_present(work, caller.customer_id, kept)
     digest = await hashed(password)
     held = await work.row(find_credential(locks=True), customer_id=caller.customer_id)
     if held is None or held["password_hash"] != kept:
@@ -104,21 +110,44 @@ async def change_password(work: Work) -> Outcome:
     return Outcome(extras={"changed": True}, changed_principals=ended)
 
 
-async def ask_to_confirm(work: Work, customer: uuid.UUID, email: str) -> None:
-    """Mails a link that makes an address the one the customer signs in with."""
-    settings = work.tools.settings
-    lifetime = timedelta(hours=settings.confirmation_hours)
-    token = await _link(work, customer, LinkKind.CONFIRM_EMAIL, email, lifetime)
-    letter = email_confirmation(settings.public_url, token, settings.confirmation_hours)
-    await post(work, letter, email, customer)
+async def password_proved(work: Work, customer: uuid.UUID, mistakes: Mistakes) -> str | None:
+    """The hash of the present password, which the input proves; None of a customer without credentials.
+
+    A proof that is missing is added to the mistakes; one that does not hold raises.
+    """
+    kept = await _present_hash(work, customer)
+    if kept is None:
+        return None
+    if work.input.get(CURRENT) is None:
+        coordinate = f"{work.write.root.mutation.input.name}.{CURRENT}"
+        message = "the present password is needed to change the e-mail address"
+        mistakes.add(UserErrorCode.REQUIRED, coordinate, message, CURRENT)
+    else:
+        await _check_present(work, customer, kept)
+    return kept
 
 
-async def address_changed(work: Work, customer: uuid.UUID, email: str) -> None:
+async def _present_hash(work: Work, customer: uuid.UUID) -> str | None:
+    known = await work.look(find_credential(locks=False), customer_id=customer)
+    return None if known is None else str(known["password_hash"])
+
+
+async def _check_present(work: Work, customer: uuid.UUID, kept: str | None) -> None:
+    """Raises where the input does not give the present password; all failures at a customer add up."""
+    async with tried(work, str(customer), CURRENT):
+        if not await is_password(str(work.input[CURRENT]), kept):
+            raise refused(work)
+
+
+async def address_changed(work: Work, customer: uuid.UUID, email: str, proved: str | None) -> None:
     """Asks a customer with credentials to confirm the address they gave; links to others are good no more.
 
-    Until then they sign in with the one before.
+    Until then they sign in with the one before. What was `proved` is the hash of their present password;
+    where that has become another since, nothing is changed.
     """
     held = await work.row(find_credential(locks=True), customer_id=customer)
+    if (None if held is None else held["password_hash"]) != proved:
+        raise refused(work)
     if held is None:
         return
     await work.row(void_links(), customer_id=customer)
@@ -129,28 +158,14 @@ async def address_changed(work: Work, customer: uuid.UUID, email: str) -> None:
         await post(work, address_changing(), held["email"], customer)
 
 
-async def _link(
-    work: Work,
-    customer: uuid.UUID,
-    kind: LinkKind,
-    email: str,
-    lifetime: timedelta,
-    *,
-    wanted: bool = True,
-) -> str:
-    """The token of a new link; its hash is kept where it is `wanted`."""
-    token = new_opaque_token(LINK_PREFIX)
-    await work.row(
-        insert_link(),
-        wanted=wanted,
-        hash=opaque_token_hash(token),
-        customer_id=customer,
-        kind=kind.value,
-        email=email,
-        created_at=work.now,
-        expires_at=work.now + lifetime,
-    )
-    return token
+async def address_corrected(work: Work, customer: uuid.UUID, email: object) -> None:
+    """Makes links mailed elsewhere good for nothing, where others than the customer gave an address.
+
+    The customer's row is locked before: a link that is used at the same time is used before the change, or
+    waits for the credential and is good no more.
+    """
+    if await work.row(find_credential(locks=True), customer_id=customer) is not None:
+        await work.row(void_links_elsewhere(), customer_id=customer, email=email)
 
 
 async def _proved(work: Work, kind: LinkKind) -> tuple[Any, str]:

@@ -18,7 +18,7 @@ NAME_IS_UNIQUE = "carrier_name_key"
 
 
 async def update_carrier(work: Work) -> Outcome:
-    """Changes a carrier; a name is used once."""
+    """Changes a carrier; a name is used once. While it is not active, its tokens count as revoked."""
     key = work.key("id", "Carrier")
     mistakes = Mistakes()
     values = checked(work.input, CARRIER, "Carrier", "", mistakes)
@@ -36,4 +36,4 @@ async def update_carrier(work: Work) -> Outcome:
         message = "another carrier has the name"
         mistake = Mistake(UserErrorCode.CONFLICT, "Carrier.name", message, ("name",))
         raise Rejected(mistake, shown={"carrier": key}) from duplicate
-    return Outcome({"carrier": key})
+    return Outcome({"carrier": key}, changed_principals=(("carrier", key),))

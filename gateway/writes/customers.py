@@ -19,8 +19,9 @@ from schema.writing import UserErrorCode
 from ..principal import Principal
 from ..row_rules import Scope
 from ..statements.bound import compiled
-from .accounts import address_changed, ask_to_confirm, checked_password
+from .accounts import address_changed, address_corrected, checked_password, password_proved
 from .checks import PROFILE, checked, text
+from .links import ask_to_confirm
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
 from .passwords import digested, hashed
@@ -57,7 +58,7 @@ async def register_customer(work: Work) -> Outcome:
         case Known(key):
             await _check_is_fresh(work, key)
     became = Principal("customer", global_id("Customer", key), customer_id=key)
-    return Outcome({"customer": key}, {"accessToken": await _token(work, key)}, became)
+    return Outcome({"customer": key}, became=became, secrets={"accessToken": await _token(work, key)})
 
 
 async def _check_is_fresh(work: Work, key: uuid.UUID) -> None:
@@ -143,14 +144,25 @@ async def add_consent(
 
 
 async def update_customer(work: Work) -> Outcome:
-    """Changes a profile; a customer's own change counts as activity."""
-    key = work.key("id", "Customer")
-    values = await changed_place(work, "Customer", key, PROFILE, "phone")
-    if "email" in values and work.principal.role == "customer" and work.principal.scope is Scope.ACCOUNT:
+    """Changes a profile; a customer's own change counts as activity.
+
+    Who changes the address they sign in with proves the password: a session that was stolen takes no account.
+    """
+    key, mistakes = work.key("id", "Customer"), Mistakes()
+    caller = work.principal
+    is_own = caller.role == "customer" and caller.scope is Scope.ACCOUNT and caller.customer_id == key
+    if not is_own or "email" not in work.input:
+        values = await changed_place(work, "Customer", key, PROFILE, "phone", mistakes)
+        if "email" not in work.input:
+            return await work.change_alone("Customer", key, values | work.activity())
         await work.change("Customer", key, values | work.activity())
-        await address_changed(work, key, str(values["email"]))
+        await address_corrected(work, key, values["email"])
         return Outcome({"customer": key})
-    return await work.change_alone("Customer", key, values | work.activity())
+    proved = await password_proved(work, key, mistakes)
+    values = await changed_place(work, "Customer", key, PROFILE, "phone", mistakes)
+    await work.change("Customer", key, values | work.activity())
+    await address_changed(work, key, str(values["email"]), proved)
+    return Outcome({"customer": key})
 
 
 async def set_marketing_consent(work: Work) -> Outcome:

@@ -180,7 +180,7 @@ async def _check_service(work: Work, carrier: Any, service: str, *, is_new: bool
 async def update_delivery_address(work: Work) -> Outcome:
     """Changes where a delivery goes, as long as it has not left."""
     key = work.key("id", "Delivery")
-    values = await changed_place(work, "Delivery", key, RECIPIENT, "recipientPhone")
+    values = await changed_place(work, "Delivery", key, RECIPIENT, "recipientPhone", Mistakes())
     await work.change("Delivery", key, values)
     return Outcome({"delivery": key})
 

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, func, or_, select, update
+from sqlalchemy import ARRAY, BigInteger, Text, Uuid, bindparam, func, or_, select, update
 from sqlmodel import SQLModel
 
 from schema import formats
 from schema.model import text_of
 from schema.writing import UserErrorCode
 
+from ..periods import months_after
 from ..statements.bound import compiled
 from .checks import Check, text
 from .mistakes import Mistake, Mistakes, Rejected, not_found
@@ -64,6 +65,7 @@ async def revoke_designation(work: Work) -> Outcome:
     """Ends another's designation at once."""
     mistakes, key = Mistakes(), work.key("id", "Designation")
     reason = _reason(work, mistakes)
+    await _check_holds(work, key)
     row = await work.find("Designation", key, ("employee_id", "valid_to", "revoked_at"))
     if row["employee_id"] == work.principal.employee_id:
         message = "nobody ends their own designation"
@@ -75,6 +77,20 @@ async def revoke_designation(work: Work) -> Outcome:
     values = {"revoked_by": work.principal.employee_id, "revoked_reason": reason}
     await work.row(_revoke(), key=key, **values)
     return Outcome({"designation": key}, changed_principals=(("employee", row["employee_id"]),))
+
+
+async def _check_holds(work: Work, revoked: uuid.UUID) -> None:
+    """Raises NOT_ALLOWED where the caller's own designation has ended since they were identified.
+
+    # INVARIANT: of two administrators who revoke each other at once one remains. Both rows are locked here,
+    # in the order of their ids, and stay locked: the second sees what the first has done.
+    """
+    own = work.principal.designation_id
+    rows = await work.rows(_hold(), keys=[revoked, own])
+    mine = next((row for row in rows if row["id"] == own), None)
+    if mine is None or mine["revoked_at"] is not None or mine["valid_to"] <= work.now:
+        message = "the caller's own designation has ended"
+        raise Rejected(Mistake(UserErrorCode.NOT_ALLOWED, "RevokeDesignationInput.id", message, ("id",)))
 
 
 def _reason(work: Work, mistakes: Mistakes) -> str | None:
@@ -92,14 +108,6 @@ def _reason(work: Work, mistakes: Mistakes) -> str | None:
 
 
 # ---------------------------------------------------------------- for how long
-
-
-def months_after(moment: datetime, months: int) -> datetime:
-    """The same day so many months later, or that month's last day, as PostgreSQL counts."""
-    year, month = divmod(moment.month - 1 + months, 12)
-    first = moment.replace(year=moment.year + year, month=month + 1, day=1)
-    last = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-    return first.replace(day=min(moment.day, last.day))
 
 
 def _period(work: Work, mistakes: Mistakes) -> tuple[datetime, datetime]:
@@ -200,6 +208,16 @@ def _overlapping() -> Sql:
         table.c.valid_to > bound["valid_from"],
     )
     return Sql(*compiled(query))
+
+
+@lru_cache(maxsize=1)
+def _hold() -> Sql:
+    """The designations with these `keys`, locked in the order of their ids."""
+    table = SQLModel.metadata.tables["designation"]
+    keys = bindparam("keys", type_=ARRAY(Uuid()))
+    shown = (table.c.id, table.c.valid_to, table.c.revoked_at)
+    query = select(*shown).where(table.c.id == func.any(keys)).order_by(table.c.id)
+    return Sql(*compiled(query.with_for_update(key_share=True)))
 
 
 @lru_cache(maxsize=1)

@@ -64,6 +64,7 @@ async def report_delivery_event(work: Work) -> Outcome:
             kept.append((report, result.event))
     if kept:
         await _keep(work, kept, parcels)
+    _tell(work, reports, results, parcels)
     named = dict.fromkeys(report.delivery for report in reports if report.delivery in parcels)
     shown = [results[report.position].shown(report) for report in reports]
     return Outcome({"deliveries": [global_id("Delivery", key) for key in named]}, {"results": shown})
@@ -186,6 +187,15 @@ def _judged(report: Report, parcel: Parcel | None, known: Known) -> Result:
     else:
         return Result(ReportOutcome.RECORDED, uuid7())
     return Result(refused, None, (mistake,))
+
+
+def _tell(work: Work, reports: Sequence[Report], results: Mapping[int, Result], parcels: Parcels) -> None:
+    """Says for the record what the reports that were kept set, of whom, and what no right was held to set."""
+    kept = [report for report in reports if results[report.position].outcome is ReportOutcome.RECORDED]
+    refused = [report for report in reports if results[report.position].is_for_rights(report)]
+    work.subjects.update(parcels[report.delivery].row["subject"] for report in kept)
+    work.wrote.coordinates = frozenset(one for report in kept for one in report.coordinates)
+    work.wrote.refused = frozenset(one for report in refused for one in report.coordinates)
 
 
 # ---------------------------------------------------------------- keeping

@@ -2,7 +2,8 @@
 
 Takes a plan of changes, the operation's variables and the caller's grants. Gives `Write`s, or the refusals
 of every refused coordinate, nested ones and explicit nulls too: one of them refuses all. Rejects with
-BAD_VARIABLE a null where none may stand.
+BAD_VARIABLE a null where none may stand, with VALIDATION_FAILED one of several changes whose input has it go
+alone.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from graphql import ArgumentNode, GraphQLSchema, value_from_ast
 
+from schema.model import Model
 from schema.mutation import Input
 
 from ..errors import Code, fault
@@ -20,6 +22,7 @@ from ..grants import Grants, Use
 from ..operation import location_of
 from ..plan import Plan, Refusal
 from ..plan.judge import Judge
+from ..plan.mutations import not_alone
 from ..plan.selections import Path
 from ..plan.values import MutationRoot
 
@@ -54,6 +57,7 @@ def gate(
     writes = tuple(
         _judged(root, variables, judge, schema) for root in plan.roots if isinstance(root, MutationRoot)
     )
+    _check_alone(writes)
     refused = [
         of
         for of in plan.refusals
@@ -63,12 +67,20 @@ def gate(
     return Refused(tuple(refused)) if refused else writes
 
 
+def _check_alone(writes: tuple[Write, ...]) -> None:
+    """Raises where one of several changes is given an input field with which it goes alone."""
+    for write in writes if len(writes) > 1 else ():
+        if any(write.input.get(name) is not None for name in write.root.mutation.alone_with):
+            raise not_alone(write.root.nodes[0])
+
+
 def _judged(root: MutationRoot, variables: Mapping[str, Any], judge: Judge, schema: GraphQLSchema) -> Write:
     node = next(argument for argument in root.nodes[0].arguments or () if argument.name.value == "input")
     given = _input(node, root.mutation.input, variables, schema)
     path = Path().child(root.key).child("input")
     guards: dict[str, frozenset[str]] = {}
     _judge(root.mutation.input, given, judge, node, path, guards)
+    _judge_named(root.mutation.input, given, judge, schema, node, path)
     return Write(root, given, guards)
 
 
@@ -91,11 +103,38 @@ def _judge(
     path: Path,
     guards: dict[str, frozenset[str]],
 ) -> None:
+    use = Use(of.writes.value)
     for name, value in given.items():
-        field, below = of.fields[name], path.child(name)
+        field = of.fields[name]
         if field.coordinate is not None:
-            use = Use(of.writes.value)
-            guards[field.coordinate] = judge.writing(field.coordinate, use, below, location_of(node))
+            guards[field.coordinate] = judge.writing(field.coordinate, use, path, name, node)
         if field.nested is not None:
             for entry in value if isinstance(value, list) else [value] if value is not None else []:
-                _judge(field.nested, entry, judge, node, below, guards)
+                _judge(field.nested, entry, judge, node, path.child(name), guards)
+
+
+def _judge_named(
+    of: Input, given: Mapping[str, Any], judge: Judge, schema: GraphQLSchema, node: ArgumentNode, path: Path
+) -> None:
+    """Judges the coordinates that an input lists, by the right to read each.
+
+    What is none is refused by its place: no text of the caller's is repeated where it may be kept.
+    """
+    for name, coordinates in given.items():
+        for place, coordinate in enumerate(coordinates or () if of.fields[name].reads_fields else ()):
+            is_known = _is_coordinate(coordinate, schema)
+            below = path.child(name).child(str(place))
+            judge.naming(coordinate if is_known else f"{of.name}.{name}", below, location_of(node))
+
+
+def personal_in(write: Write, model: Model) -> set[str]:
+    """The personal coordinates that a change sets, and those it names to be read."""
+    fields = write.root.mutation.input.fields
+    named = [one for name, of in fields.items() if of.reads_fields for one in write.input.get(name) or ()]
+    known = {one: one.partition(".") for one in (*write.guards, *named)}
+    return {one for one, (of, _, name) in known.items() if model.entities[of].fields[name].personal}
+
+
+def _is_coordinate(text: str, schema: GraphQLSchema) -> bool:
+    type_name, _, field = text.partition(".")
+    return field in getattr(schema.type_map.get(type_name), "fields", ())

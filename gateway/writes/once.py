@@ -21,6 +21,7 @@ from sqlmodel import SQLModel
 from uuid6 import uuid7
 
 from schema.model import text_of
+from schema.scalars import global_id
 from schema.writing import UserErrorCode
 
 from ..statements.bound import compiled
@@ -30,6 +31,8 @@ from .work import Work
 
 KEPT = timedelta(hours=24)
 KEY = "idempotencyKey"
+# Stands for the principal where it does not matter who asks; no id of a principal looks like it.
+ANYONE = "anyone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The same request has made this already."""
+    """The same request has made this already: nothing is written now, and nothing recorded as written."""
 
     key: uuid.UUID
 
@@ -57,7 +60,7 @@ async def once(work: Work, entity: str, without: Collection[str] = (), instead: 
         return New(made)
     digests = _digests(work, without, instead)
     claim = {
-        "principal": work.actor,
+        "principal": _asker(work),
         "key": given,
         "mutation": work.write.root.mutation.name,
         "digest": digests[0],
@@ -72,17 +75,19 @@ async def once(work: Work, entity: str, without: Collection[str] = (), instead: 
         coordinate = f"{work.write.root.mutation.input.name}.{KEY}"
         message = "the key was used for another request"
         raise Rejected(Mistake(UserErrorCode.CONFLICT, coordinate, message, (KEY,)))
+    work.wrote.coordinates = frozenset()
     return Known(found["entity_id"])
 
 
 async def is_first(work: Work, entity: str, made: uuid.UUID, asked: Sequence[str], period: timedelta) -> bool:
-    """Whether the same was not asked within the period, of at most 24 hours; concurrent ones wait.
+    """Whether nobody has asked the same within the period, of at most 24 hours; concurrent ones wait.
 
-    A row is kept of every asking, with a keyed digest and no value.
+    Who asks does not matter, so that nobody has a second letter sent by asking as somebody else. A row is
+    kept of every asking, with a keyed digest and no value.
     """
     digest = _keyed(work, orjson.dumps(asked))[0]
     claim = {
-        "principal": work.actor,
+        "principal": ANYONE,
         "key": uuid.UUID(digest[:32]),
         "mutation": work.write.root.mutation.name,
         "digest": digest,
@@ -91,6 +96,17 @@ async def is_first(work: Work, entity: str, made: uuid.UUID, asked: Sequence[str
         "created_at": work.now,
     }
     return await _claimed(work, claim, period) is None
+
+
+def _asker(work: Work) -> str:
+    """Whose keys are one space: a customer's or an employee's, of one order's holder, of one partner token.
+
+    A partner's token shares them with the keys of its rotation, as a client that was given the next key
+    repeats with it what it sent with the one before; with no other token of the partner's, and not with
+    those narrowed from it.
+    """
+    rotation = work.principal.rotation_id
+    return work.actor if rotation is None else global_id("PartnerToken", rotation)
 
 
 async def _claimed(work: Work, claim: Mapping[str, object], period: timedelta) -> Any:

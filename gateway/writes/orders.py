@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import lru_cache
 
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, exists, func, literal_column, select
@@ -26,6 +25,7 @@ from .customers import add_customer
 from .derived import derived_step, noted
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
+from .order_sessions import new_order_token, order_token_again
 from .payments import paid_back
 from .prices import Line, add_lines, priced, total_of
 from .rows import Sql
@@ -41,25 +41,30 @@ FIELDS = ("billingName", "billingAddress", "paymentMethod", "lines")
 
 async def place_order(work: Work) -> Outcome:
     """A new order with its first delivery; a guest becomes a customer without credentials."""
+    is_guest = work.principal.customer_id is None
     match await once(work, "Order"):
         case New(key):
             customer = await _place(work, key)
+            # The first session of a guest's order has the order's id: the same request finds it again.
+            token = await new_order_token(work, customer, key, key) if is_guest else None
         case Known(key):
             customer = (await work.row(_owner(), key=key))["customer_id"]
-    if work.principal.customer_id is not None:
+            token = await _token_again(work, customer, key) if is_guest else None
+    if token is None:
         return Outcome({"order": key})
     shown = global_id("Customer", customer)
     became = Principal("customer", shown, Scope.ONE_ORDER, customer_id=customer, order_id=key)
-    return Outcome({"order": key}, {"accessToken": order_token(work, customer, key)}, became)
+    return Outcome({"order": key}, became=became, secrets={"accessToken": token})
 
 
-def order_token(work: Work, customer: uuid.UUID, order: uuid.UUID) -> str:
-    """A token that acts as the customer for this order alone."""
-    settings = work.tools.settings
-    lifetime = timedelta(days=settings.order_token_days)
-    return work.tools.key.sign(
-        "customer", customer, settings, now=work.now, lifetime=lifetime, order_id=order
-    )
+async def _token_again(work: Work, customer: uuid.UUID, order: uuid.UUID) -> str:
+    """A guest's token once more; raises CONFLICT where it was ended: what ended does not come back."""
+    token = await order_token_again(work, customer, order, order)
+    if token is None:
+        coordinate, path = "PlaceOrderInput.idempotencyKey", ("idempotencyKey",)
+        message = "the token of the order of this key has ended: ask for a new link"
+        raise Rejected(Mistake(UserErrorCode.CONFLICT, coordinate, message, path))
+    return token
 
 
 async def _place(work: Work, key: uuid.UUID) -> uuid.UUID:

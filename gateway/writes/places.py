@@ -19,14 +19,14 @@ PLACE = ("street_address", "postal_code", "postal_town", "country_code")
 
 
 async def changed_place(
-    work: Work, entity: str, key: uuid.UUID, rules: Mapping[str, Rule], phone: str
+    work: Work, entity: str, key: uuid.UUID, rules: Mapping[str, Rule], phone: str, mistakes: Mistakes
 ) -> dict[str, object]:
-    """The fields of an input that changes a place, by column; raises every mistake in them.
+    """The fields of an input that changes a place, by column; raises every mistake in them, or found before.
 
     The pair of country and code that the row will have is what is checked: what is given, else what the row
     holds, which is locked then. `phone` names the field of a telephone number, which the country reads.
     """
-    given, mistakes = work.input, Mistakes()
+    given = work.input
     row = await _row(work, entity, key, phone)
     country = str(given.get("countryCode") or row.get("country_code") or COUNTRY).strip().upper()
     plain = {name: value for name, value in given.items() if (name, value) != ("postalCode", None)}

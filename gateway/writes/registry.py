@@ -11,11 +11,15 @@ from . import (
     customers,
     deliveries,
     designations,
+    disclosures,
     events,
+    exports,
+    legal_holds,
     orders,
     partner_tokens,
     returns,
     sessions,
+    subject_requests,
 )
 from .work import Handler
 
@@ -48,4 +52,12 @@ HANDLERS: Mapping[str, Handler] = {
     "rotatePartnerToken": partner_tokens.rotate_partner_token,
     "revokePartnerToken": partner_tokens.revoke_partner_token,
     "narrowPartnerToken": partner_tokens.narrow_partner_token,
+    "discloseToAuthority": disclosures.disclose_to_authority,
+    "requestErasure": subject_requests.request_erasure,
+    "requestRestriction": subject_requests.request_restriction,
+    "decideSubjectRequest": subject_requests.decide_subject_request,
+    "withdrawSubjectRequest": subject_requests.withdraw_subject_request,
+    "placeLegalHold": legal_holds.place_legal_hold,
+    "releaseLegalHold": legal_holds.release_legal_hold,
+    "requestExport": exports.request_export,
 }

@@ -91,6 +91,11 @@ class Result:
     event: uuid.UUID | None = None
     mistakes: tuple[Mistake, ...] = ()
 
+    def is_for_rights(self, report: Report) -> bool:
+        """Whether it was refused for its delivery, which is not the caller's or takes no more of it."""
+        codes = (UserErrorCode.NOT_FOUND, UserErrorCode.INVALID_TRANSITION)
+        return not report.mistakes and any(mistake.code in codes for mistake in self.mistakes)
+
     def shown(self, report: Report) -> dict[str, object]:
         """The entry by GraphQL field."""
         return {

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Uuid, bindparam, false, func, literal_column, select
 from uuid6 import uuid7
@@ -18,12 +19,15 @@ from schema.model import text_of
 from schema.states import DELIVERY_FINAL, OrderStatus, PaymentStatus, ReturnKind, ReturnStatus
 from schema.writing import UserErrorCode
 
+from ..privacy.dates import last_day
 from ..row_rules import row_of
 from ..statements.bound import compiled
+from ..working_days import public_holidays
 from .checks import Rule, checked, text
 from .mistakes import Mistake, Mistakes, Rejected
 from .once import Known, New, once
 from .payments import refunds
+from .receipts import receipted
 from .rows import Sql
 from .shipping import lock_orders
 from .work import Outcome, Work
@@ -38,6 +42,7 @@ RETURN = {
 # Orders whose goods have left the store, whatever their deliveries say.
 SENT = tuple(str(one.value) for one in (OrderStatus.SHIPPED, OrderStatus.DELIVERED, OrderStatus.COMPLETED))
 CANCELLED = str(OrderStatus.CANCELLED.value)
+WITHDRAWAL = str(ReturnKind.WITHDRAWAL.value)
 PAID = tuple(str(one.value) for one in (PaymentStatus.PAID, PaymentStatus.REFUNDED))
 INSPECTED, REFUNDED, REJECTED, REQUESTED = (
     str(one.value)
@@ -59,9 +64,12 @@ async def request_return(work: Work) -> Outcome:
     match await once(work, "Return"):
         case New(key):
             await _create(work, key, order, lines, values)
+            is_new = True
         case Known(key):
-            pass
-    return Outcome({"return": key})
+            is_new = False
+    if text_of(work.input["kind"]) != WITHDRAWAL:
+        return Outcome({"return": key})
+    return Outcome({"return": key}, secrets=await receipted(work, key, is_new=is_new))
 
 
 def _lines(work: Work, mistakes: Mistakes) -> list[Line]:
@@ -86,7 +94,7 @@ async def _create(
         message = "the goods have not left the store"
         raise Rejected(Mistake(UserErrorCode.INVALID_TRANSITION, "Order.status", message, ("orderId",)))
     kind = str(text_of(work.input["kind"]))
-    if kind == text_of(ReturnKind.WITHDRAWAL):
+    if kind == WITHDRAWAL:
         await _check_withdrawal(work, order)
     await _check_lines(work, order, lines)
     owner = found["customer_id"]
@@ -121,14 +129,17 @@ async def _has_left(work: Work, order: uuid.UUID, status: str) -> bool:
 async def _check_withdrawal(work: Work, order: uuid.UUID) -> None:
     """Raises where the right to withdraw has ended.
 
-    It ends with the last of the days that follow the day on which the last goods were delivered (Directive
-    2011/83/EU, Article 9(2)(b)(i); Regulation 1182/71, Article 3(1)), in UTC.
+    It ends with the last of the days that follow the day on which the last goods were delivered, or with the
+    next working day (Directive 2011/83/EU, Article 9(2)(b)(i) and recital 41), as the store's days are.
     """
     row = await work.row(_arrival(), order=order)
-    days = work.tools.settings.withdrawal_days
-    is_over = row["delivered_at"] is not None and (work.now.date() - row["delivered_at"].date()).days > days
-    if is_over and not row["is_waiting"]:
-        message = f"one may withdraw within {days} days of the delivery"
+    if row["delivered_at"] is None or row["is_waiting"]:
+        return
+    settings = work.tools.settings
+    zone, holidays = ZoneInfo(settings.time_zone), public_holidays(settings.holidays)
+    last = last_day(row["delivered_at"], settings.withdrawal_days, zone, holidays)
+    if work.now.astimezone(zone).date() > last:
+        message = f"one may withdraw within {settings.withdrawal_days} days of the delivery"
         raise Rejected(Mistake(UserErrorCode.OUT_OF_RANGE, "Return.kind", message, ("kind",)))
 
 

@@ -77,14 +77,14 @@ def change_and_show(
     """Changes one row, raises its version and notes the personal fields that differ (no value).
 
     `columns` are pairs of column and GraphQL field, None where the change is not noted. Binds `key`,
-    `set_<column>`, `change_ids`, `source` and `actor`; where `versioned`, `if_version`; where it `moves` the
-    status, `from_status`. The row has `id`, `version` and `customer_id`, and where a payload is to be
-    `shown`, its JSON as `body`; without a row nothing was changed.
+    `set_<column>`, `change_ids`, the first of them as `change_id`, `source` and `actor`; where `versioned`,
+    `if_version`; where it `moves` the status, `from_status`. The row has `id`, `version` and `customer_id`,
+    and where a payload is to be `shown`, its JSON as `body`; without a row nothing was changed.
     """
     row = row_of(target.table, 1)
     table = SQLModel.metadata.tables[target.table]
     old = (
-        select(row.c.id, _owner(row, target.table).label("owner"), *(row.c[name] for name, _ in columns))
+        select(row.c.id, _subject(row, target.table).label("owner"), *(row.c[name] for name, _ in columns))
         .where(*_changeable(row, target, versioned, moves))
         .with_for_update(of=row, key_share=True)
         .cte("old")
@@ -130,6 +130,17 @@ def _noted(target: Target, old: Any, values: Any, personal: list[tuple[str, str]
     change = SQLModel.metadata.tables["change"]
     ids = bindparam("change_ids", type_=ARRAY(Uuid()))
     differs: Any = [old.c[name].is_distinct_from(values[name]) for name, _ in personal]
+    if len(personal) == 1:
+        # PERF: 15 µs of PostgreSQL's 210 less than a join with a list of one.
+        which = (
+            bindparam("change_id", type_=Uuid()),
+            old.c.owner,
+            text_literal(target.entity),
+            old.c.id,
+            text_literal(personal[0][1]),
+        )
+        one = select(*which, *_circumstances()).select_from(old).where(differs[0])
+        return insert(change).from_select(_CHANGE, one).cte("noted")
     names: Any = [text_literal(field) for _, field in personal]
     fields = (
         func.unnest(ids, array(names, type_=Text()), array(differs, type_=Boolean()))
@@ -162,7 +173,9 @@ def _circumstances() -> list[ColumnElement[Any]]:
 
 @lru_cache(maxsize=1024)
 def find_row(target: Target, columns: tuple[str, ...], locks: bool) -> Sql:
-    """The row with the id `key`, if it exists for the caller: `id`, `version`, the columns, and `allowed`.
+    """The row with the id `key`, if it exists for the caller.
+
+    It has `id`, `subject` (the customer it is about), `version`, the columns, and `allowed`.
 
     `allowed` says of each guard whether it holds on the row. Where `locks`, the row stays as it is until the
     transaction ends.
@@ -172,6 +185,7 @@ def find_row(target: Target, columns: tuple[str, ...], locks: bool) -> Sql:
     allowed: Any = [_holds(rules, row, target) for rules in target.guards] or [true()]
     query = select(
         row.c.id,
+        _subject(row, target.table).label("subject"),
         *([row.c.version] if "version" in row.c else []),
         *(row.c[name] for name in columns if name != "version"),
         array(allowed, type_=Boolean()).label("allowed"),
@@ -190,7 +204,12 @@ def find_rows(target: Target, columns: tuple[str, ...], locks: bool) -> Sql:
     visible = _guarded(row, Target(target.entity, target.table, target.visible, (), target.scope))
     allowed: Any = [_holds(rules, row, target) for rules in target.guards] or [true()]
     query = (
-        select(row.c.id, *(row.c[name] for name in columns), array(allowed, type_=Boolean()).label("allowed"))
+        select(
+            row.c.id,
+            _subject(row, target.table).label("subject"),
+            *(row.c[name] for name in columns),
+            array(allowed, type_=Boolean()).label("allowed"),
+        )
         .where(row.c.id == func.any(keys), *visible)
         .order_by(row.c.id)
     )
@@ -244,11 +263,12 @@ def _holds(rules: Rules, row: Any, target: Target) -> ColumnElement[bool]:
             return condition
 
 
-def _owner(row: Any, table: str) -> ColumnElement[Any]:
-    if table == "carrier":
+def _subject(row: Any, table: str) -> ColumnElement[Any]:
+    """Which customer a row is about; null where it is about none."""
+    if table != "customer" and "customer_id" not in row.c:
         return cast(literal_column("NULL"), Uuid())
-    owner: ColumnElement[Any] = row.c.id if table == "customer" else row.c.customer_id
-    return owner
+    subject: ColumnElement[Any] = row.c.id if table == "customer" else row.c.customer_id
+    return subject
 
 
 def _is_personal(table: Any, name: str) -> bool:

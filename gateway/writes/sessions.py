@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from uuid6 import uuid7
@@ -13,13 +14,14 @@ from schema.credentials import SessionEnd
 from schema.writing import UserErrorCode
 
 from ..principal.opaque_tokens import REFRESH_PREFIX, is_opaque_token, new_opaque_token, opaque_token_hash
-from ..row_rules import Scope
+from ..throttle import Counted
+from .links import ask_again_to_confirm
 from .mistakes import Mistake, Rejected
 from .passwords import hashed, is_outdated, is_password
 from .session_rows import (
     end_sessions,
-    find_confirmed,
     find_credential,
+    find_to_sign_in,
     hold_session_of_token,
     note_refresh,
     set_password,
@@ -34,27 +36,42 @@ SessionKeys = tuple[tuple[str, uuid.UUID], ...]
 async def sign_in(work: Work) -> Outcome:
     """Begins a session for the confirmed credential of an address.
 
+    Whoever knows the password of one that is not confirmed is mailed the link for it again.
+
     # INVARIANT: an unknown address, one that is not confirmed and a wrong password take the same statements
     # and the same hashing, and are answered alike.
     """
     email, password = spelled(str(work.input["email"])), str(work.input["password"])
-    await throttled(work, email)
-    known = await work.look(find_confirmed(), email=email)
+    counted = await throttled(work, email)
+    outcome = await _begun(work, email, password)
+    if (
+        not outcome.mistakes
+    ):  # who is refused is counted, even where a link was mailed: no 429 tells the two apart
+        await work.tools.throttle.give_back(counted)
+    return outcome
+
+
+async def _begun(work: Work, email: str, password: str) -> Outcome:
+    known = await work.look(find_to_sign_in(), email=email)
     kept = None if known is None else str(known["password_hash"])
     if not await is_password(password, kept) or kept is None:
         raise refused(work)
     customer: uuid.UUID = known["customer_id"]
     fresh = await hashed(formats.password(password)) if is_outdated(kept) else kept
-    await work.row(was_active(), customer_id=customer)
+    if known["confirmed_at"] is not None:
+        await work.row(was_active(), customer_id=customer)
     # INVARIANT: a password that was changed since it was compared opens no session.
     held = await work.row(find_credential(locks=True), customer_id=customer)
     if held is None or held["password_hash"] != kept or held["email"] != email:
         raise refused(work)
+    if held["confirmed_at"] is None:
+        await ask_again_to_confirm(work, customer, email)
+        return Outcome(mistakes=refused(work).mistakes)
     if fresh != kept:
         await work.row(set_password(), customer_id=customer, set_password_hash=fresh)
     session, expires = uuid7(), work.now + timedelta(days=work.tools.settings.session_days)
     await add_session(work, customer, session, expires)
-    return Outcome(extras=await _tokens(work, customer, session, expires))
+    return Outcome(secrets=await _tokens(work, customer, session, expires))
 
 
 async def refresh_session(work: Work) -> Outcome:
@@ -78,18 +95,19 @@ async def refresh_session(work: Work) -> Outcome:
     if work.now >= used["expires_at"]:
         raise refused(work)
     await work.row(note_refresh(), id=key)
-    return Outcome(extras=await _tokens(work, customer, key, session["expires_at"]))
+    return Outcome(secrets=await _tokens(work, customer, key, session["expires_at"]))
 
 
 async def sign_out(work: Work) -> Outcome:
-    """Ends the session of the caller's token, or every one; a token of one order has none to end."""
+    """Ends the session of the caller's token, or every one; with a token of one order those of the order.
+
+    Who comes with a token of another issuer has no session of their own to end.
+    """
     caller, everywhere = work.principal, work.input.get("everywhere") is True
-    if caller.customer_id is None or caller.scope is not Scope.ACCOUNT:
-        return Outcome(extras={"ended": 0})
-    if not everywhere and caller.session_id is None:
+    if caller.customer_id is None or (caller.session_id is None and not everywhere):
         return Outcome(extras={"ended": 0})
     only = None if everywhere else caller.session_id
-    ended = await end(work, caller.customer_id, SessionEnd.SIGNED_OUT, only=only)
+    ended = await end(work, caller.customer_id, SessionEnd.SIGNED_OUT, only=only, order=caller.order_id)
     return Outcome(extras={"ended": len(ended)}, changed_principals=ended)
 
 
@@ -111,10 +129,18 @@ def spelled(email: str) -> str:
         return email
 
 
-async def throttled(work: Work, account: str | None = None) -> None:
-    """Counts an attempt of the caller's at the account; raises `TooMany`."""
-    action = work.write.root.mutation.name
-    await work.tools.throttle.count(action, account=account, client=work.client_address)
+async def throttled(work: Work, account: str | None = None, kind: str | None = None) -> Counted:
+    """Counts an attempt of a kind, or of the mutation's, whatever becomes of it; raises `TooMany`."""
+    action, client = kind or work.write.root.mutation.name, work.client_address
+    return await work.tools.throttle.count(action, account=account, client=client, now=work.now)
+
+
+@asynccontextmanager
+async def tried(work: Work, account: str, kind: str | None = None) -> AsyncIterator[None]:
+    """Counts a try of the account's secret, which is no failure where the block ends without an exception."""
+    counted = await throttled(work, account, kind)
+    yield
+    await work.tools.throttle.give_back(counted)
 
 
 async def add_session(work: Work, customer: uuid.UUID, session: uuid.UUID, expires: datetime) -> None:
@@ -139,15 +165,17 @@ async def end(
     *,
     only: uuid.UUID | None = None,
     spared: uuid.UUID | None = None,
+    order: uuid.UUID | None = None,
 ) -> SessionKeys:
-    """Ends sessions of a customer, and says which."""
-    rows = await work.rows(end_sessions(), customer_id=customer, why=why.value, only=only, spared=spared)
+    """Ends sessions of a customer, those of single orders among them, and says which."""
+    which = {"only": only, "spared": spared, "order": order}
+    rows = await work.rows(end_sessions(), customer_id=customer, why=why.value, **which)
     return tuple(("session", row["id"]) for row in rows)
 
 
 async def _tokens(
     work: Work, customer: uuid.UUID, session: uuid.UUID, expires: datetime
-) -> Mapping[str, object]:
+) -> Mapping[str, str]:
     """A pair of tokens of a session; of the refresh token a hash is kept."""
     token = new_opaque_token(REFRESH_PREFIX)
     lifetime = timedelta(days=work.tools.settings.refresh_token_days)

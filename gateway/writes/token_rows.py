@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Integer, Uuid, bindparam, cast, func, or_, select, update
+from sqlalchemy import Integer, Uuid, bindparam, case, cast, false, func, or_, select, update
 from sqlmodel import SQLModel
 
 from ..row_rules import row_of
@@ -20,16 +20,19 @@ def token_with_parents() -> Sql:
     """The token `key`: what it is limited to, when it was issued, and how those it was narrowed from stand.
 
     `ends_at` and `ended_at` are the earliest end and a revocation of it and of those; `parents_end` is
-    theirs alone; `depth` counts them.
+    theirs alone; `depth` counts them. While its carrier is not active, a token has ended.
     """
     token, parent, above = (row_of("partner_token", number) for number in (1, 2, 3))
+    carrier = row_of("carrier", 4)
     rows = token.outerjoin(parent, parent.c.id == token.c.parent_id)
     rows = rows.outerjoin(above, above.c.id == parent.c.parent_id)
+    rows = rows.outerjoin(carrier, carrier.c.id == token.c.carrier_id)
+    stopped = case((carrier.c.active.is_(false()), token.c.created_at))
     shown: list[Any] = [token.c[name] for name in ("id", "first_id", "created_at", "expires_at", *COPIED)]
     query = select(
         *shown,
         func.least(token.c.expires_at, parent.c.expires_at, above.c.expires_at).label("ends_at"),
-        func.coalesce(token.c.revoked_at, parent.c.revoked_at, above.c.revoked_at).label("ended_at"),
+        func.coalesce(token.c.revoked_at, parent.c.revoked_at, above.c.revoked_at, stopped).label("ended_at"),
         func.least(parent.c.expires_at, above.c.expires_at).label("parents_end"),
         (cast(parent.c.id.is_not(None), Integer) + cast(above.c.id.is_not(None), Integer)).label("depth"),
     )

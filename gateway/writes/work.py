@@ -11,7 +11,7 @@ from typing import Any
 from uuid6 import uuid7
 
 from schema.model import Model, text_of
-from schema.scalars import global_id, read_global_id
+from schema.scalars import read_global_id
 from schema.states import ChangeSource
 from schema.writing import UserErrorCode
 
@@ -22,10 +22,10 @@ from ..errors import Code, fault
 from ..grants import Grants, Rows
 from ..operation import location_of
 from ..plan import Plan
-from ..policy import Notice
+from ..policy_files.values import Notice
 from ..principal import Principal, SigningKey
-from ..row_rules import Scope
-from ..statements.changed import is_of_one_row
+from ..privacy.office import Office
+from ..refusals import RefusalRecords
 from ..throttle import Throttle
 from .gate import Write
 from .mistakes import Mistake, Rejected, RowRefused, not_found
@@ -53,6 +53,9 @@ class Tools:
     throttle: Throttle
     # The root fields that the token of a partner can be limited to, by its role.
     partner_roots: Mapping[str, frozenset[str]]
+    policy_version: str
+    refusals: RefusalRecords
+    office: Office
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,14 @@ class Outcome:
     secrets: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Wrote:
+    """Where a change did not set all that its input sets: what it set, and what was refused on a row."""
+
+    coordinates: frozenset[str] | None = None
+    refused: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True)
 class Work:
     """A change, its caller and its transaction; the only way a change reaches the database."""
@@ -95,10 +106,18 @@ class Work:
     bound: Mapping[str, object]
     tools: Tools
     fused: Cache[Any, Any]
-    # The JSON of the payload's fields that are no entity, without mistakes; None among several changes.
+    # The JSON of the payload's fields that are no entity, without mistakes; None among several changes, and
+    # where the payload shows more than the row that is changed.
     quiet: Mapping[str, object] | None = None
     # Where the request came from; None where that is not known.
     client_address: str | None = None
+    # The request's `X-Request-Id`.
+    request_id: str = ""
+    # Whose rows it found, changed or made: the subjects of its access record.
+    subjects: set[uuid.UUID] = field(default_factory=set)
+    # Coordinates it uses beside those its input sets.
+    used: set[str] = field(default_factory=set)
+    wrote: Wrote = field(default_factory=Wrote)
 
     @property
     def input(self) -> Mapping[str, Any]:
@@ -108,9 +127,7 @@ class Work:
     @property
     def actor(self) -> str:
         """Who is noted as having changed something; the holder of one order's token is told apart."""
-        if self.principal.scope is Scope.ONE_ORDER and self.principal.order_id is not None:
-            return f"{self.principal.id} {global_id('Order', self.principal.order_id)}"
-        return self.principal.id or "anonymous"
+        return self.principal.holder or "anonymous"
 
     @property
     def source(self) -> ChangeSource:
@@ -162,7 +179,12 @@ class Work:
         if row is None:
             raise not_found(f"{entity}.id", *path)
         self._check_guards(row["allowed"], coordinates)
+        self._saw(row["subject"])
         return row
+
+    def _saw(self, subject: uuid.UUID | None) -> None:
+        if subject is not None:
+            self.subjects.add(subject)
 
     async def change_alone(
         self,
@@ -177,7 +199,7 @@ class Work:
         # PERF: where the payload asks for columns of the row alone, change and answer are one statement.
         """
         payload = self.write.root.payload
-        if self.quiet is None or not is_of_one_row(payload):
+        if self.quiet is None:
             await self.change(entity, key, values, moves_from=moves_from)
             return Outcome({self.shown_as(entity): key})
         sql, bound = self._change(entity, key, values, tuple(self.write.guards), moves_from, None, payload)
@@ -206,6 +228,7 @@ class Work:
         row = await self.row(sql, **bound)
         if row is None:
             await self._explain(entity, key, wanted, moves_from)
+        self._saw(row["customer_id"])
         return Changed(row["id"], row["customer_id"], row["version"])
 
     def _change(
@@ -222,7 +245,7 @@ class Work:
         self._check_is_something()
         if_version = self.input.get("ifVersion")
         names = tuple((name, self._noted_field(entity, name)) for name in values)
-        noted = sum(field is not None for _, field in names)
+        change_ids = [uuid7() for _, field in names if field is not None]
         target = self.target(entity, coordinates)
         structure = (target, names, if_version is not None, moves_from is not None)
         sql = change_row(*structure) if shown is None else self._fused(structure, shown)
@@ -230,7 +253,8 @@ class Work:
             "key": key,
             "if_version": if_version,
             "from_status": list(moves_from or ()),
-            "change_ids": [uuid7() for _ in range(noted)],
+            "change_ids": change_ids,
+            "change_id": change_ids[0] if change_ids else None,
             "source": (source or self.source).value,
             "actor": self.actor,
             **_set(values),
@@ -244,8 +268,9 @@ class Work:
     def _check_is_something(self) -> None:
         """Raises where an input that may set fields of a row sets none: no version is raised for it."""
         of = self.write.root.mutation.input
-        may_set = any(one.coordinate is not None for one in of.fields.values())
-        if "ifVersion" in of.fields and may_set and not self.write.guards:
+        if self.write.guards or "ifVersion" not in of.fields:
+            return
+        if any(one.coordinate is not None for one in of.fields.values()):
             raise Rejected(Mistake(UserErrorCode.REQUIRED, of.name, "nothing is given to change", ()))
 
     async def _explain(
@@ -288,6 +313,8 @@ class Work:
 
     async def insert(self, table: str, values: Mapping[str, object]) -> None:
         """Inserts a row."""
+        owner = values.get("customer_id")
+        self._saw(owner if isinstance(owner, uuid.UUID) else None)
         await self.row(insert_row(table, tuple(values)), **_set(values))
 
     async def note(
@@ -340,6 +367,11 @@ class Work:
         """The input's values by column, for the fields that are columns of the entity."""
         columns = self.tools.model.entities[entity].columns
         return {columns[name]: text_of(value) for name, value in given.items() if name in columns}
+
+    def is_personal(self, coordinate: str) -> bool:
+        """Whether a coordinate is a personal field of a customer."""
+        entity, _, name = coordinate.partition(".")
+        return self.tools.model.entities[entity].fields[name].personal
 
     def _noted_field(self, entity: str, column: str) -> str | None:
         """The field that shows a column, set by the input or derived; None where it is not noted."""

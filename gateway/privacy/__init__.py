@@ -1,0 +1,1 @@
+"""What people, and the law, may ask of the register."""

@@ -1,0 +1,1 @@
+"""What no rule keeps any more is cleared: which columns how, what is due, and the run that does it."""
