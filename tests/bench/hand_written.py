@@ -1,6 +1,6 @@
 """What the gateway is measured against: an endpoint written by hand, a statement by hand for each operation.
 
-It authorises as a careful author would who knows the four operations beforehand: the token's signature once,
+It authorises as a careful author would who knows the operations beforehand: the token's signature once,
 its expiry each time, the role and purpose an operation is for, and the rows in its SQL. PostgreSQL makes the
 JSON in the best way measured, and the bytes go out as they come.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,89 +28,30 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uuid6 import uuid7
 
-TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
+from . import hand_written_sql as sql
+
 POSTGRES = {
     "timezone": "UTC",
     "jit": "off",
     "statement_timeout": "15000",
 }
-
-ONE_CUSTOMER = f"""
-SELECT convert_to(json_build_object('customer', (
-  SELECT row_to_json(found) FROM (
-    SELECT encode(('Customer:' || c.id)::bytea, 'base64') AS id, c.first_name AS "firstName", c.surname,
-      c.street_address AS "streetAddress", c.postal_code AS "postalCode", c.postal_town AS "postalTown",
-      c.phone, c.email, (
-        SELECT json_build_object('nodes', coalesce(json_agg(one), '[]')) FROM (
-          SELECT encode(('Order:' || o.id)::bytea, 'base64') AS id, o.status,
-            to_char(o.placed_at, {TIME}) AS "placedAt",
-            json_build_object('amount', o.total::text, 'currency', o.currency) AS total, (
-              SELECT json_build_object('nodes', coalesce(json_agg(one), '[]')) FROM (
-                SELECT l.sku, l.name, l.quantity FROM order_line l
-                WHERE l.order_id = o.id ORDER BY l.id DESC LIMIT 20) one) AS lines, (
-              SELECT json_build_object('nodes', coalesce(json_agg(one), '[]')) FROM (
-                SELECT (SELECT row_to_json(by) FROM (SELECT k.name) by) AS carrier,
-                  d.tracking_code AS "trackingCode", d.status, to_char(d.promised_at, {TIME}) AS "promisedAt"
-                FROM delivery d LEFT JOIN carrier k ON k.id = d.carrier_id
-                WHERE d.order_id = o.id ORDER BY d.id DESC LIMIT 5) one) AS deliveries
-          FROM orders o WHERE o.customer_id = c.id ORDER BY o.id DESC LIMIT 10) one) AS orders
-    FROM customer c WHERE c.id = $1 AND c.id = $2) found))::text, 'UTF8')"""
-
-DELIVERIES = """
-SELECT convert_to(json_build_object('deliveries', json_build_object('nodes', (
-  SELECT coalesce(json_agg(one), '[]') FROM (
-    SELECT encode(('Delivery:' || d.id)::bytea, 'base64') AS id, d.tracking_code AS "trackingCode", d.status,
-      CASE WHEN $2 < ended + interval '30 days' THEN d.recipient_name END AS "recipientName",
-      CASE WHEN $2 < ended + interval '30 days' THEN d.street_address END AS "streetAddress",
-      CASE WHEN $2 < ended + interval '30 days' THEN d.postal_code END AS "postalCode",
-      CASE WHEN $2 < ended + interval '30 days' THEN d.postal_town END AS "postalTown",
-      CASE WHEN $2 < ended + interval '3 days' AND s.needs_phone THEN d.recipient_phone END
-        AS "recipientPhone"
-    FROM delivery d
-    CROSS JOIN LATERAL (SELECT coalesce(d.returned_at, d.delivered_at, d.lost_at,
-      d.handed_over_at + interval '60 days', d.created_at + interval '120 days') AS ended) windows
-    LEFT JOIN carrier_service s ON s.carrier_id = d.carrier_id AND s.code = d.service_code
-    WHERE d.carrier_id = $1 AND d.status NOT IN ('PLANNED', 'CANCELLED')
-      AND $2 < ended + interval '90 days'
-      AND NOT EXISTS (SELECT FROM customer c WHERE c.id = d.customer_id AND c.restricted_at IS NOT NULL)
-    ORDER BY d.id DESC LIMIT 50) one)))::text, 'UTF8')"""
-
-CUSTOMERS = f"""
-SELECT convert_to(json_build_object('customers', json_build_object('nodes', (
-  SELECT coalesce(json_agg(one), '[]') FROM (
-    SELECT encode(('Customer:' || id)::bytea, 'base64') AS id, first_name AS "firstName", surname,
-      street_address AS "streetAddress", postal_code AS "postalCode", postal_town AS "postalTown", phone,
-      email, marketing_consent AS "marketingConsent", to_char(created_at, {TIME}) AS "createdAt"
-    FROM customer WHERE restricted_at IS NULL ORDER BY customer.id DESC LIMIT 100) one)))::text, 'UTF8')"""
-
-UPDATE = """
-UPDATE customer SET phone = $3, last_active_at = $4, version = version + 1 WHERE id = $1 AND id = $2
-RETURNING convert_to(json_build_object('updateCustomer', json_build_object(
-  'customer', json_build_object('id', encode(('Customer:' || id)::bytea, 'base64'), 'firstName', first_name,
-    'surname', surname, 'phone', phone, 'email', email),
-  'userErrors', '[]'::json))::text, 'UTF8')"""
-
-ORDERS = f"""
-SELECT convert_to(json_build_object('orders', json_build_object('nodes', (
-  SELECT coalesce(json_agg(one), '[]') FROM (
-    SELECT encode(('Order:' || o.id)::bytea, 'base64') AS id, o.number,
-      to_char(o.placed_at, {TIME}) AS "placedAt", o.status,
-      json_build_object('amount', o.total::text, 'currency', o.currency) AS total,
-      o.payment_method AS "paymentMethod", o.payment_status AS "paymentStatus",
-      o.customer_message AS "customerMessage", o.version
-    FROM orders o
-    WHERE NOT EXISTS (SELECT FROM customer c WHERE c.id = o.customer_id AND c.restricted_at IS NOT NULL)
-    ORDER BY o.id DESC LIMIT 100) one)))::text, 'UTF8')"""
+READING = {"default_transaction_read_only": "on"}
+# What is acknowledged is on the disk, as it is with the gateway.
+WRITING = {"default_transaction_read_only": "off", "synchronous_commit": "on"}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a token is of, and until when (in seconds since 1970) it holds."""
+    """Whom a token is of, until when (seconds since 1970) it holds, and what records say of its holder."""
 
     role: str
     key: uuid.UUID
     expires: float
+    actor: str = ""
+    designation: uuid.UUID | None = None
+    name: str = ""
 
 
 Values = Callable[[Caller, Mapping[str, Any]], tuple[object, ...]]
@@ -124,47 +66,74 @@ class Operation:
     sql: str
     values: Values
     writes: bool = False
+    is_recorded: bool = False
 
 
-def _own(caller: Caller, variables: Mapping[str, Any]) -> tuple[object, ...]:
+def own(caller: Caller, variables: Mapping[str, Any]) -> tuple[object, ...]:
+    """The customer asked for, and who asks."""
     return uuid.UUID(base64.b64decode(variables["id"]).decode().removeprefix("Customer:")), caller.key
 
 
-def _changed(caller: Caller, variables: Mapping[str, Any]) -> tuple[object, ...]:
-    given = variables["input"]
+def changed(caller: Caller, given: Mapping[str, Any]) -> tuple[object, ...]:
+    """Whose number becomes which, and when."""
     number = phonenumbers.parse(given["phone"])
     if not phonenumbers.is_valid_number(number):
         raise ValueError("no telephone number")
     written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return *_own(caller, given), written, datetime.now(UTC)
+    return *own(caller, given), written, datetime.now(UTC)
 
 
-def _assigned(caller: Caller, _: Mapping[str, Any]) -> tuple[object, ...]:
-    return caller.key, datetime.now(UTC)
+def _changed_input(caller: Caller, variables: Mapping[str, Any]) -> tuple[object, ...]:
+    return changed(caller, variables["input"])
 
 
-def _nothing(_: Caller, __: Mapping[str, Any]) -> tuple[object, ...]:
-    return ()
+def assigned(caller: Caller, _: Mapping[str, Any]) -> tuple[object, ...]:
+    """The carrier, and what it is called."""
+    return caller.key, caller.name
 
 
+def counted(caller: Caller, _: Mapping[str, Any]) -> tuple[object, ...]:
+    """The employee, the day, and of how many customers one may read in it."""
+    return caller.key, datetime.now(UTC).date(), int(os.environ["BENCH_READ_QUOTA"])
+
+
+def _found(caller: Caller, variables: Mapping[str, Any]) -> tuple[object, ...]:
+    return *counted(caller, variables), variables["email"]
+
+
+SERVICE = "customer-service"
 OPERATIONS = {
-    "W1": Operation("customer", None, ONE_CUSTOMER, _own),
-    "W2": Operation("carrier", None, DELIVERIES, _assigned),
-    "W3": Operation("support", "customer-service", CUSTOMERS, _nothing),
-    "W3b": Operation("support", "customer-service", ORDERS, _nothing),
-    "W5": Operation("customer", None, UPDATE, _changed, writes=True),
+    "W1": Operation("customer", None, sql.ONE_CUSTOMER, own),
+    "W2": Operation("carrier", None, sql.DELIVERIES, assigned, writes=True, is_recorded=True),
+    "W3": Operation("support", SERVICE, sql.CUSTOMERS, counted, writes=True, is_recorded=True),
+    "W3b": Operation("support", SERVICE, sql.ORDERS, counted, writes=True, is_recorded=True),
+    "W4": Operation("support", None, sql.MASKED, counted, writes=True, is_recorded=True),
+    "W5": Operation("customer", None, sql.UPDATE, _changed_input, writes=True),
+    "W6": Operation("support", SERVICE, sql.ONE_FOUND, _found, writes=True, is_recorded=True),
 }
+POLICY, NOTICE = (hashlib.sha256(name.encode()).hexdigest() for name in ("policy", "notice"))
+DESIGNATIONS = "SELECT id, employee_id, role FROM designation"
+PARTNERS = """
+SELECT t.id, t.hash, t.carrier_id, t.expires_at, c.name FROM partner_token t
+JOIN carrier c ON c.id = t.carrier_id"""
+
+
+def _circumstances(caller: Caller, case: str | None) -> tuple[object, ...]:
+    """What an access record says of the very request."""
+    request = secrets.token_hex(16)
+    return datetime.now(UTC), uuid7(), caller.actor, caller.designation, case, request, POLICY, NOTICE
 
 
 class Endpoint:
     """The endpoint of one worker: its pool, and the callers it knows."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], operations: Mapping[str, Operation]) -> None:
         self._environment = environment
+        self._operations = operations
         self._public_key = Path(environment["BENCH_PUBLIC_KEY_FILE"]).read_text()
         self._pools: dict[bool, Any] = {}
         self._callers: dict[str, Caller] = {}
-        self._roles: dict[uuid.UUID, str] = {}
+        self._roles: dict[uuid.UUID, tuple[str, uuid.UUID]] = {}
         self._partners: dict[str, Caller] = {}
 
     @asynccontextmanager
@@ -178,12 +147,18 @@ class Endpoint:
                 reset=_keep,
                 statement_cache_size=512,
                 max_cacheable_statement_size=0,
-                server_settings={**POSTGRES, "default_transaction_read_only": "off" if writes else "on"},
+                server_settings={**POSTGRES, **(WRITING if writes else READING)},
             )
-        for row in await self._pools[False].fetch("SELECT employee_id, role FROM designation"):
-            self._roles[row["employee_id"]] = row["role"]
-        for row in await self._pools[False].fetch("SELECT hash, carrier_id, expires_at FROM partner_token"):
-            self._partners[row["hash"]] = Caller("carrier", row["carrier_id"], row["expires_at"].timestamp())
+        for row in await self._pools[False].fetch(DESIGNATIONS):
+            self._roles[row["employee_id"]] = row["role"], row["id"]
+        for row in await self._pools[False].fetch(PARTNERS):
+            self._partners[row["hash"]] = Caller(
+                "carrier",
+                row["carrier_id"],
+                row["expires_at"].timestamp(),
+                actor=_global_id("PartnerToken", row["id"]),
+                name=row["name"],
+            )
         yield
         for pool in self._pools.values():
             await pool.close()
@@ -192,7 +167,7 @@ class Endpoint:
         """The answer to one of the operations, named by `operationName`."""
         body = orjson.loads(await request.body())
         caller = self._identify(request.headers.get("authorization", ""))
-        operation = OPERATIONS.get(body["operationName"])
+        operation = self._operations.get(body["operationName"])
         if caller is None:
             return Response(status_code=401)
         if operation is None or (operation.role, operation.purpose) != (
@@ -201,6 +176,8 @@ class Endpoint:
         ):
             return Response(status_code=403)
         values = operation.values(caller, body["variables"])
+        if operation.is_recorded:
+            values = (*_circumstances(caller, request.headers.get("case-reference")), *values)
         async with self._pools[operation.writes].acquire() as connection:
             data = await connection.fetchval(operation.sql, *values)
         return Response(b'{"data":' + data + b"}", media_type="application/json")
@@ -225,17 +202,28 @@ class Endpoint:
             return None
         kind, _, key = claims["sub"].partition(":")
         subject = uuid.UUID(key)
-        role = kind if kind == "customer" else self._roles.get(subject, "undesignated")
-        return Caller(role, subject, claims["exp"])
+        if kind == "customer":
+            return Caller(kind, subject, claims["exp"])
+        role, designation = self._roles.get(subject, ("undesignated", None))
+        return Caller(role, subject, claims["exp"], _global_id("Employee", subject), designation)
+
+
+def _global_id(kind: str, key: uuid.UUID) -> str:
+    return base64.b64encode(f"{kind}:{key}".encode()).decode()
 
 
 async def _keep(_: object) -> None:
     return None
 
 
-def from_environment() -> Starlette:
-    """The application, with the settings of the environment."""
-    endpoint = Endpoint(os.environ)
+def application(operations: Mapping[str, Operation]) -> Starlette:
+    """The application of these operations, with the settings of the environment."""
+    endpoint = Endpoint(os.environ, operations)
     return Starlette(
         lifespan=endpoint.lifespan, routes=[Route("/graphql", endpoint.graphql, methods=["POST"])]
     )
+
+
+def from_environment() -> Starlette:
+    """The application of the operations above."""
+    return application(OPERATIONS)

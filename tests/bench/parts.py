@@ -17,7 +17,9 @@ from gateway.answer import Gateway
 from gateway.app import create_gateway, settle_memory
 from gateway.operation import coerce, parse_operation
 from gateway.plan import Access, plan
+from gateway.policy import PARTNER_ROLES, STAFF
 from gateway.principal import utc_now
+from gateway.recording import Recording, Unrecorded
 from gateway.row_rules import Scope, row_of
 from gateway.statements import Statement, compile_plan
 from schema.scalars import global_id
@@ -136,16 +138,25 @@ def _planned(gateway: Gateway, new: New, number: int) -> _Planned:
         given["id"] = global_id(kind, NOBODY)
     by_clock, started = time.perf_counter(), time.process_time()
     operation = parse_operation(text, None, gateway.model.graphql, gateway.settings)
-    variables = coerce(operation, given, gateway.model.graphql)
+    variables = coerce(operation, given, gateway.model.graphql, gateway.settings)
     made = plan(operation, variables, Access(grants, Scope.ACCOUNT), gateway.model, gateway.settings)
     planned = time.process_time()
-    statement = compile_plan(made)
+    recording = _recording(new, grants.purpose, operation.shape)
+    statement = compile_plan(made, recording)
     compiled, by_clock = time.process_time(), time.perf_counter() - by_clock
     if not isinstance(statement, Statement) or made.refusals:
         raise AssertionError(f"{made.refusals} of {text}: it is no operation as clients write them")
     return _Planned(
-        planned - started, compiled - planned, by_clock, statement.sql, lambda: compile_plan(made)
+        planned - started, compiled - planned, by_clock, statement.sql, lambda: compile_plan(made, recording)
     )
+
+
+def _recording(new: New, purpose: str | None, digest: str) -> Recording | Unrecorded:
+    """What is recorded of an operation, as `gateway.recording` has it of a principal's."""
+    if new.role not in STAFF and new.role not in PARTNER_ROLES:
+        return Unrecorded()
+    is_partner = new.role in PARTNER_ROLES
+    return Recording(new.role, purpose, None, digest, "Posti" if is_partner else None, not is_partner)
 
 
 async def _prepared(gateway: Gateway, connection: Any, new: New, number: int) -> tuple[_Planned, float]:

@@ -1,4 +1,4 @@
-"""One worker of a server under measurement: `python -m tests.bench.serve gateway | hand-written`.
+"""One worker of a server under measurement: `python -m tests.bench.serve NAME`.
 
 Writes the port it was given by the system as its first line, and serves until its input ends.
 """
@@ -11,23 +11,29 @@ import threading
 
 import uvicorn
 
-# By name, so that neither process carries the other's modules.
+# By name, so that no process carries another's modules: the application, and how HTTP is spoken.
 APPLICATIONS = {
-    "gateway": "gateway.app:from_environment",
-    "hand-written": "tests.bench.hand_written:from_environment",
+    "gateway": ("gateway.app:from_environment", "gateway.server:Connection"),
+    "unrecorded": ("tests.bench.unrecorded:from_environment", "gateway.server:Connection"),
+    "unlimited": ("tests.bench.unlimited:from_environment", "gateway.server:Connection"),
+    "hand-written": ("tests.bench.hand_written:from_environment", "httptools"),
+    "hand-written-peers": ("tests.bench.hand_written_peers:from_environment", "httptools"),
 }
 
 
 def main(name: str) -> None:
     """Serves the application of this name."""
+    application, protocol = APPLICATIONS[name]
     config = uvicorn.Config(
-        APPLICATIONS[name],
+        application,
         factory=True,
         loop="uvloop",
-        http="httptools",
+        http=protocol,
         log_level="warning",
         access_log=False,
         server_header=False,
+        # As the gateway is served (`gateway.server`): nobody is believed to be a proxy.
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
 

@@ -1,4 +1,4 @@
-"""The programs that run while it is measured: the two servers and the load, each on its core."""
+"""The programs that run while it is measured: the servers and the load, each on its core."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from .cpu import Usage, usage
 from .load import Measure, Task
 
-GATEWAY, HAND_WRITTEN = "gateway", "hand-written"
+GATEWAY, HAND_WRITTEN, UNRECORDED = "gateway", "hand-written", "unrecorded"
 STOP_SECONDS = 20
 Program = subprocess.Popen[str]
 
@@ -70,12 +70,12 @@ class Programs:
 def started(
     environment: Mapping[str, str], cores: Cores | None, embedded_pid: int | None
 ) -> Iterator[Programs]:
-    """Both servers and the load; they are stopped and waited for."""
+    """The servers and the load; they are stopped and waited for."""
     if embedded_pid is not None:
         pin(embedded_pid, cores.rest if cores else None)
     with ExitStack() as stack:
         ports, pids = {}, {}
-        for name in (GATEWAY, HAND_WRITTEN):
+        for name in (GATEWAY, HAND_WRITTEN, UNRECORDED):
             server = stack.enter_context(program("serve", name, environment=environment))
             pin(server.pid, cores.servers if cores else None)
             assert server.stdout is not None

@@ -69,17 +69,33 @@ def test_a_small_run_verifies_the_answers_and_writes_its_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "report.md"
-    options = ["--customers", "300", "--seconds", "0.3", "--rounds", "1", "--clients", "1,4"]
+    options = [
+        "--parts",
+        "cells",
+        "--customers",
+        "300",
+        "--seconds",
+        "0.3",
+        "--rounds",
+        "1",
+        "--clients",
+        "1,4",
+    ]
     assert main([*options, "--report", str(report), "--json"]) == 0
     printed = capsys.readouterr()
     assert "the same data" in printed.err
     found = json.loads(printed.out)
     names = [cell["workload"] for cell in found["cells"]]
-    assert names == [name for name in ("W1", "W2", "W3", "W3b", "W5") for _ in range(2)]
+    assert names == [name for name in ("W1", "W2", "W3", "W3b", "W4", "W5", "W6") for _ in range(2)]
     assert all(
         cell["gateway"][0]["answers"] and cell["hand_written"][0]["answers"] for cell in found["cells"]
     )
+    recorded = {cell["workload"] for cell in found["cells"] if cell["unrecorded"]}
+    assert recorded == {"W2", "W3", "W3b", "W4", "W6"}
     assert found["answers"]["W3b"]["leaves"] == 1000
     text = report.read_text()
     assert "## What the numbers say" in text
+    assert "## What the record costs" in text
+    assert "## What the limits cost" in text
+    assert len(found["bound_costs"]["cells"]) == 7
     assert str(tmp_path) not in text

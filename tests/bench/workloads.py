@@ -1,15 +1,13 @@
-"""What is asked: four reads and a change, of the gateway and of the endpoint written by hand."""
+"""What is asked: six reads and a change, of the gateway and of the endpoint written by hand."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from gateway.principal import utc_now
 from schema.scalars import global_id
 
 from .place import Place
@@ -39,6 +37,16 @@ ORDERS = """query W3b {
     id number placedAt status total { amount currency } paymentMethod paymentStatus customerMessage version
   } }
 }"""
+MASKED = """query W4 {
+  customers(first: 100) { nodes {
+    id number firstName surname phone email status createdAt lastActiveAt version
+  } }
+}"""
+ONE_FOUND = """query W6($email: String!) {
+  customer(email: $email) {
+    id number firstName surname streetAddress postalCode postalTown phone email
+  }
+}"""
 CHANGE = """mutation W5($input: UpdateCustomerInput!) {
   updateCustomer(input: $input) {
     customer { id firstName surname phone email }
@@ -46,7 +54,6 @@ CHANGE = """mutation W5($input: UpdateCustomerInput!) {
   }
 }"""
 PURPOSE = {"Processing-Purpose": "customer-service"}
-LIFETIME = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ class Workload:
     document: str
     calls: tuple[Call, ...]
     least: float = 0.8
+    # Of others' personal data, so that the gateway and the endpoint write down who read it.
+    is_recorded: bool = False
 
     def body(self, call: Call) -> bytes:
         """The JSON of a request."""
@@ -90,15 +99,26 @@ def _http(port: int, call: Call, body: bytes) -> str:
 
 
 def workloads(place: Place) -> tuple[Workload, ...]:
-    """The five, for the principals of this place."""
+    """All seven, for the principals of this place."""
     support = (Call({**place.principals["support"].headers, **PURPOSE}, {}),)
+    without_purpose = (Call(place.principals["support"].headers, {}),)
     carrier = (Call(place.principals["carrier"].headers, {}),)
     return (
         Workload("W1", "customer: themselves, 10 orders, lines, deliveries", ONE_CUSTOMER, _customers(place)),
-        Workload("W2", "carrier: 50 deliveries of 8 fields", DELIVERIES, carrier),
-        Workload("W3", "support: 100 customers of 10 fields", CUSTOMERS, support),
-        Workload("W3b", "support: 100 orders of 10 leaves", ORDERS, support),
+        Workload("W2", "carrier: 50 deliveries of 8 fields", DELIVERIES, carrier, is_recorded=True),
+        Workload("W3", "support: 100 customers of 10 fields", CUSTOMERS, support, is_recorded=True),
+        Workload("W3b", "support: 100 orders of 10 leaves", ORDERS, support, is_recorded=True),
+        Workload(
+            "W4",
+            "support without a purpose: 100 customers, masked",
+            MASKED,
+            without_purpose,
+            is_recorded=True,
+        ),
         Workload("W5", "customer: a new telephone number", CHANGE, _changes(place), least=0.7),
+        Workload(
+            "W6", "support: one customer found by e-mail", ONE_FOUND, _addresses(place), is_recorded=True
+        ),
     )
 
 
@@ -118,10 +138,14 @@ def _changes(place: Place) -> tuple[Call, ...]:
     )
 
 
+def _addresses(place: Place) -> tuple[Call, ...]:
+    headers = {**place.principals["support"].headers, **PURPOSE}
+    return tuple(Call(headers, {"email": email}) for email in place.emails)
+
+
 def _id(customer: UUID) -> str:
     return global_id("Customer", customer)
 
 
 def _headers(place: Place, customer: UUID) -> Mapping[str, str]:
-    token = place.key.sign("customer", customer, place.settings, now=utc_now(), lifetime=LIFETIME)
-    return {"Authorization": f"Bearer {token}"}
+    return {"Authorization": f"Bearer {place.tokens[customer]}"}

@@ -1,0 +1,89 @@
+"""Gateways under load for the chapters on cost: one after the other in each round, by the load's process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+from .cells import data_of
+from .load import Measure, Task
+from .servers import Cores, Program, Programs, pin, program
+from .workloads import Workload
+
+SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A server, by its name, and what it is asked by how many clients."""
+
+    server: str
+    workload: Workload
+    clients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The measures of each cell, one of each round."""
+
+    measures: Mapping[tuple[str, str, int], list[Measure]]
+
+    def rate(self, server: str, workload: str, clients: int) -> float:
+        """The median of answers a second."""
+        return median(one.per_second for one in self.measures[server, workload, clients])
+
+    def middle(self, server: str, workload: str, clients: int) -> float:
+        """The median of the median times, in milliseconds."""
+        return median(one.median_ms for one in self.measures[server, workload, clients])
+
+    def ratio(self, server: str, other: str, workload: str, clients: int) -> float:
+        """The median of the rounds' ratios of answers a second."""
+        ours, theirs = (self.measures[name, workload, clients] for name in (server, other))
+        return median(one.per_second / two.per_second for one, two in zip(ours, theirs, strict=True))
+
+
+@contextmanager
+def gateways(environments: Mapping[str, Mapping[str, str]], cores: Cores | None) -> Iterator[Programs]:
+    """A worker for each environment, by its name, and the load."""
+    with ExitStack() as stack:
+        ports, pids = {}, {}
+        for name, environment in environments.items():
+            server = stack.enter_context(program("serve", "gateway", environment=environment))
+            pin(server.pid, cores.servers if cores else None)
+            assert server.stdout is not None
+            ports[name], pids[name] = int(server.stdout.readline()), server.pid
+        yield Programs(ports, pids, stack.enter_context(load(cores)), None)
+
+
+@contextmanager
+def load(cores: Cores | None) -> Iterator[Program]:
+    """The process that makes the load."""
+    with program("load", environment=dict(os.environ)) as found:
+        pin(found.pid, cores.rest if cores else None)
+        yield found
+
+
+def answered(port: int, workload: Workload, calls: int = 20) -> list[object]:
+    """The data of the workload's first calls; raises `UnequalAnswersError` where one is no data."""
+    return [data_of(port, workload, call, workload.body(call)) for call in workload.calls[:calls]]
+
+
+def in_turn(programs: Programs, asked: Sequence[Asked], rounds: int, seconds: float = SECONDS) -> Rounds:
+    """Every cell in each round, in the other order every second time, after one to warm up.
+
+    Raises `UnequalAnswersError`, before it times anything, where an answer is no data.
+    """
+    for one in asked:
+        answered(programs.ports[one.server], one.workload)
+    found: dict[tuple[str, str, int], list[Measure]] = {}
+    for turn in range(-1, rounds):
+        for one in asked if turn % 2 == 0 else list(reversed(asked)):
+            port = programs.ports[one.server]
+            task = Task(port, one.workload.requests(port), one.clients, seconds)
+            measure, _ = programs.measure(one.server, task)
+            if turn >= 0:
+                found.setdefault((one.server, one.workload.name, one.clients), []).append(measure)
+    return Rounds(found)

@@ -1,0 +1,75 @@
+"""What a run is asked for, and the report it ends in: chapters measured now beside those kept from before."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from .cells import UnequalAnswersError
+from .chapters import Chapter, bound, draw, keep, kept
+from .harness import NotVerifiedError
+
+REPORT = Path(__file__).with_name("report.md")
+# In the report's order.
+PARTS = ("peers", "cells", "start", "memory", "growth", "profile")
+TITLE = "# How fast the gateway is, beside what, and why"
+NO_HARNESS = "peers: left out, as no harness was named (`--harness`); what was measured before is kept"
+
+Say = Callable[[str], None]
+Chapters = Callable[[argparse.Namespace, Say], Iterator[Chapter]]
+
+
+def options_of(name: str, about: str) -> argparse.ArgumentParser:
+    """The options every run has."""
+    parser = argparse.ArgumentParser(prog=name, description=about)
+    parser.add_argument("--harness", type=Path, help="where the peers' harness was set up; else no peers")
+    parser.add_argument("--quick", action="store_true", help="once through all, for numbers of no worth")
+    parser.add_argument("--report", type=Path, default=REPORT, help="where the report is written")
+    return parser
+
+
+def command(name: str, about: str, chapters: Chapters, arguments: Sequence[str] | None) -> int:
+    """Runs the chapters of a program that measures one part; the exit status."""
+    return reported(options_of(name, about).parse_args(arguments), chapters)
+
+
+def reported(options: argparse.Namespace, chapters: Chapters) -> int:
+    """Measures, keeps and binds the report after each chapter; 1 where the servers answer differently."""
+    try:
+        for chapter in chapters(options, say):
+            bind(options.report, [chapter])
+            say(f"{chapter.name}: written to {options.report.name}")
+    except (UnequalAnswersError, NotVerifiedError) as error:
+        say(f"nothing was timed: {error}")
+        return 1
+    return 0
+
+
+def bind(report: Path, chapters: Iterable[Chapter]) -> None:
+    """Writes the report with these chapters in the place of those of their names."""
+    path, now = report.with_suffix(".json"), list(chapters)
+    found = kept(path) | {chapter.name: chapter for chapter in now}
+    draw(report.parent, now)
+    known = [found[name] for name in PARTS if name in found]
+    others = [chapter for name, chapter in found.items() if name not in PARTS]
+    keep(path, [*known, *others])
+    report.write_text(bound(TITLE, machine(), [*known, *others]))
+
+
+def machine() -> str:
+    """What it was measured on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pinned = "servers on one core, PostgreSQL and the load on another" if cores != 1 else "nothing was pinned"
+    return (
+        f"Measured on {cores} cores ({platform.machine()}) with Python {platform.python_version()}: {pinned}."
+        " Before anything is timed, the answers are compared."
+    )
+
+
+def say(text: str) -> None:
+    """How a run tells what it does."""
+    print(text, file=sys.stderr, flush=True)
