@@ -21,7 +21,6 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
-    not_,
     select,
     true,
 )
@@ -210,7 +209,8 @@ class _Listing:
             return false()
         row = self._new_row()
         inside = self._beyond(row, key, after=not after)
-        return exists(self._matching(row).where(not_(inside)).add_columns(literal_column("1")))
+        # Comparing nulls is neither true nor false, where the row and the cursor's both have none.
+        return exists(self._matching(row).where(inside.is_not(true())).add_columns(literal_column("1")))
 
     def _edge_cursor(self, keys: Keys, row: FromClause, *, first: bool) -> Expression:
         place = keys.c.place
