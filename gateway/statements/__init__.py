@@ -79,9 +79,7 @@ def compile_plan(
     """
     if all(isinstance(root, Constant | LocalRoot) for root in plan.roots):
         return NoStatement()
-    recorder = (
-        Recorder(recording, plan.scope, only_found, is_brief) if isinstance(recording, Recording) else None
-    )
+    recorder = Recorder(recording, only_found, is_brief) if isinstance(recording, Recording) else None
     builder = Builder(plan.scope, recorder=recorder)
     body = func.convert_to(cast(builder.whole(plan), Text()), literal_column("'UTF8'"))
     query = select(body.label("body"))

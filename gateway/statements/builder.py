@@ -23,7 +23,6 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
-    true,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.types import TypeEngine
@@ -52,7 +51,7 @@ from ..plan.values import (
     ToOneRecord,
     Value,
 )
-from ..row_rules import AllRows, Scope, Where, per_row, row_of, rows
+from ..row_rules import Scope, row_of
 from .conditions import condition_sql, operand_type, visible
 from .connections import connection_value
 from .json_values import (
@@ -71,6 +70,7 @@ from .json_values import (
     wide_object,
     written,
 )
+from .judging import Judging
 from .records import Recorder
 
 Read = Callable[[Mapping[str, object]], object]
@@ -91,6 +91,7 @@ class Builder:
         self.scope = scope
         self._made = made
         self.recorder = recorder
+        self._judging = Judging(scope)
         self.reads: dict[str, Read] = {}
         self.cursors: list[tuple[Operand, ColumnElement[bool]]] = []
         self._used: Counter[str] = Counter()
@@ -192,7 +193,8 @@ class Builder:
     def marked(self, query: Select[Any], entity: Entity, records: Sequence[Record], row: FromClause) -> CTE:
         """The rows of a root field with their marks, seen by the recorder."""
         assert self.recorder is not None  # noqa: S101  # asked by `is_recording`
-        rows = query.add_columns(*self.recorder.marks(entity, records, row)).cte(self.recorder.new_name())
+        marks = self.recorder.marks(entity, records, row, self._judging)
+        rows = query.add_columns(*marks).cte(self.recorder.new_name())
         self.recorder.saw(rows)
         return rows
 
@@ -200,7 +202,7 @@ class Builder:
         """The keys of a root list's page and one more, with their marks; those on the page are seen."""
         assert self.recorder is not None  # noqa: S101  # asked by `is_recording`
         records = records_in(connection)
-        marks = self.recorder.marks(connection.entity, records, row)
+        marks = self.recorder.marks(connection.entity, records, row, self._judging)
         keys = query.add_columns(*marks).cte(self.recorder.new_name())
         self.recorder.saw(keys, keys.c.place <= literal_column(str(connection.page.size), Integer()))
         return keys
@@ -208,7 +210,7 @@ class Builder:
     def mark_few(self, query: Select[Any], entity: Entity, row: FromClause) -> None:
         """Has rows seen that are only counted, where they are so few that each is told by its number."""
         assert self.recorder is not None  # noqa: S101  # asked by `is_recording`
-        marks = self.recorder.marks(entity, (), row)
+        marks = self.recorder.marks(entity, (), row, self._judging)
         few = query.add_columns(*marks).limit(literal_column(str(FEW + 1))).cte(self.recorder.new_name())
         number = select(func.count()).select_from(few).scalar_subquery()
         self.recorder.saw(few, number <= literal_column(str(FEW), Integer()))
@@ -216,7 +218,7 @@ class Builder:
     def mark_named(self, query: Select[Any], entity: Entity, row: FromClause) -> None:
         """Has rows seen that the caller names, whether or not they meet what else is asked of them."""
         assert self.recorder is not None  # noqa: S101  # asked by `is_recording`
-        marks = self.recorder.marks(entity, (), row)
+        marks = self.recorder.marks(entity, (), row, self._judging)
         named = query.add_columns(*marks).limit(literal_column(str(MOST_NAMED)))
         self.recorder.saw(named.cte(self.recorder.new_name()))
 
@@ -260,7 +262,8 @@ class Builder:
     def rows_list(
         self, record: Record, query: Select[Any], row: FromClause, outer: tuple[FromClause, ...]
     ) -> Expression:
-        """The list of a query's rows, each as the record's object."""
+        """The list of the rows of a limited query, each as the record's object."""
+        query, row = self._judging.page(record, query, row, is_marked=self.is_recording(outer))
         pairs = self.pairs(record, row, outer)
         found = self._found(record, query, row, outer, pairs)
         return object_of(select(list_value(pairs, found)), *outer)
@@ -304,21 +307,13 @@ class Builder:
             case Masked():
                 return self._masked(value.field, row)
             case PerRow(read, mask, known):
+                holds, table = self._judging.holds, record.entity.table.name
                 choices = []
                 if read:
-                    choices.append((self._on(read, known, record, row), shown))
+                    choices.append((holds(read, known, table, row), shown))
                 if mask:
-                    choices.append((self._on(mask, known, record, row), self._masked(value.field, row)))
+                    choices.append((holds(mask, known, table, row), self._masked(value.field, row)))
                 return case(*choices)
-
-    def _on(
-        self, rules: frozenset[str], known: frozenset[str], record: Record, row: FromClause
-    ) -> ColumnElement[bool]:
-        match rows(rules, row, record.entity.table.name, self.scope, known):
-            case AllRows():
-                return true()
-            case Where(condition):
-                return per_row(condition)
 
     def _masked(self, field: Field, row: FromClause) -> Expression:
         mask = field.source.mask if isinstance(field.source, Scalar) else None

@@ -22,7 +22,6 @@ from sqlalchemy import (
     false,
     literal_column,
     select,
-    true,
     union_all,
 )
 
@@ -32,7 +31,7 @@ from ..grants import PerRow
 from ..plan.uses import Uses, fields_shown, uses_of
 from ..plan.values import EventRoot, ListRoot, NodesRoot, Record, Root, Value
 from ..recording import Recording
-from ..row_rules import AllRows, Scope, Where, per_row, rows
+from .judging import Judging
 from .record_rows import (
     REFERENCE,
     SHOWN,
@@ -65,7 +64,6 @@ class Recorder:
     """Collects, while a statement is built, whose rows it reads, and what is then recorded of them."""
 
     recording: Recording
-    scope: Scope
     # Of a change's payload and of an event only what was found is worth a record.
     only_found: bool = False
     # Writes records alone, and those only where nothing is new of what is written once.
@@ -107,12 +105,16 @@ class Recorder:
         self._rows += 1
         return f"read_{self._rows}"
 
-    def marks(self, entity: Entity, records: Sequence[Record], row: FromClause) -> list[Label[Any]]:
+    def marks(
+        self, entity: Entity, records: Sequence[Record], row: FromClause, judging: Judging
+    ) -> list[Label[Any]]:
         """The columns that say of a row whose and which it is, and which of its fields are shown."""
         subject = row.c[entity.subject] if entity.subject else literal_column("NULL::uuid", Uuid())
         # Of the customers themselves there is one row each.
         self._is_unique = entity.subject == "id" and not self._found
-        shown = self._shown(records, row) if self.recording.recipient else literal_column("0", Integer())
+        shown = (
+            self._shown(records, row, judging) if self.recording.recipient else literal_column("0", Integer())
+        )
         return [subject.label(SUBJECT), row.c[entity.reference].label(REFERENCE), shown.label(SHOWN)]
 
     def saw(self, marked: FromClause, *conditions: ColumnElement[bool]) -> None:
@@ -173,7 +175,7 @@ class Recorder:
 
     # ------------------------------------------------------------ which fields of a row
 
-    def _shown(self, records: Sequence[Record], row: FromClause) -> ColumnElement[Any]:
+    def _shown(self, records: Sequence[Record], row: FromClause, judging: Judging) -> ColumnElement[Any]:
         """The number of the set of fields that are shown of a row; the sets are kept with it."""
         always = set(self._uses.compared)
         by_rule: dict[tuple[str, PerRow], set[str]] = {}
@@ -192,15 +194,8 @@ class Recorder:
         number: ColumnElement[Any] = literal_column(str(first), Integer())
         for place, ((table, decision), _) in enumerate(told_apart):
             here = literal_column(str(2**place), Integer())
-            number = number + case((self._is_shown(decision, table, row), here), else_=literal_column("0"))
+            number = number + case((judging.shows(decision, table, row), here), else_=literal_column("0"))
         return number
-
-    def _is_shown(self, decision: PerRow, table: str, row: FromClause) -> ColumnElement[bool]:
-        match rows(decision.read | decision.mask, row, table, self.scope, decision.known):
-            case AllRows():
-                return true()
-            case Where(condition):
-                return per_row(condition)
 
 
 def _is_any(seen: CTE | None) -> ColumnElement[bool]:

@@ -64,10 +64,12 @@ class Parts:
     """What the steps cost; `identify_us` by the kind of caller, `lists_ms` by the way of making JSON.
 
     Planning is counted in processor time: a machine with other work to do interrupts a wall clock's samples.
+    `widest_ms` is the median of the operation that takes longest.
     """
 
     operations: int
     first_ms: float
+    widest_ms: float
     planning: Times
     planning_by_clock: Times
     compiling: Times
@@ -99,10 +101,13 @@ async def _measured(place: Place) -> Parts:
         identify = {
             name: await _identify(gateway, place, name) for name in ("customer", "support", "carrier")
         }
+        planning = [one.planned + one.compiled for one, _ in samples]
         return Parts(
             operations=len(OPERATIONS),
             first_ms=(first.planned + first.compiled) * 1000,
-            planning=Times.of([one.planned + one.compiled for one, _ in samples]),
+            widest_ms=max(median(planning[place :: len(OPERATIONS)]) for place in range(len(OPERATIONS)))
+            * 1000,
+            planning=Times.of(planning),
             planning_by_clock=Times.of([one.by_clock for one, _ in samples]),
             compiling=Times.of([one.compiled for one, _ in samples]),
             compiling_new_aliases=Times.of([_compiled_anew(one) for one, _ in samples]),

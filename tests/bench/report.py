@@ -85,12 +85,11 @@ def cells_chapter(findings: Findings) -> Chapter:
 
 
 def _targets_of(findings: Findings) -> Iterable[Target]:
-    largest = findings.parts.planning.largest_ms
+    widest = findings.parts.widest_ms
     name, wanted = "planning a new operation, processor time", f"under {MOST_PLANNING_MS:.0f} ms"
-    because = (
-        f"the median is {findings.parts.planning.median_ms:.1f} ms: the largest is one round of the widest"
-    )
-    yield Target(name, wanted, f"{largest:.1f} ms at most", largest < MOST_PLANNING_MS, because)
+    because = f"so long takes the widest; the median of all is {findings.parts.planning.median_ms:.1f} ms"
+    found = f"{widest:.1f} ms, the median of the one that takes longest"
+    yield Target(name, wanted, found, widest < MOST_PLANNING_MS, because)
     for cell in record_cells(findings.cells):
         if cell.clients == AT_CLIENTS:
             ratio = median(cell.recorded_ratios)
@@ -127,7 +126,8 @@ def _said(findings: Findings) -> Iterable[str]:
     yield from bounds_said(findings.bound_costs)
     yield (
         f"The target of less than {MOST_PLANNING_MS:.0f} ms of processor time to plan a new operation is"
-        f" {is_met(parts.planning.largest_ms < MOST_PLANNING_MS)}: {_times(parts.planning)}."
+        f" {is_met(parts.widest_ms < MOST_PLANNING_MS)}: the operation that takes longest has a median of"
+        f" {parts.widest_ms:.1f} ms; of all, {_times(parts.planning)}."
         f" The very first of a worker took {parts.first_ms:.0f} ms."
     )
     if any(cell.workload == "W1" for cell in cells):

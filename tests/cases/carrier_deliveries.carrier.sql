@@ -6,22 +6,20 @@ FROM customer AS customer_1
 WHERE customer_1.id = delivery_1.customer_id AND customer_1.restricted_at IS NOT NULL)) AND delivery_1.carrier_id = $6::UUID AND (delivery_1.status NOT IN ('PLANNED', 'CANCELLED')) AND $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_1.returned_at, delivery_1.delivered_at, delivery_1.lost_at, delivery_1.handed_over_at + $7::INTERVAL, delivery_1.created_at + $8::INTERVAL) + $9::INTERVAL AND delivery_1.status = $10::VARCHAR 
  LIMIT 21), 
 read_2 AS 
-(SELECT delivery_2.reference AS reference, to_char(delivery_2.delivered_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "deliveredAt", CASE WHEN ($2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $11::INTERVAL) THEN delivery_2.recipient_name END AS "recipientName", CASE WHEN ($2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $12::INTERVAL AND (EXISTS (SELECT 1 
-FROM carrier_service AS carrier_service_1 
-WHERE carrier_service_1.carrier_id = delivery_2.carrier_id AND carrier_service_1.code = delivery_2.service_code AND carrier_service_1.needs_phone
- LIMIT ALL OFFSET 0))) THEN delivery_2.recipient_phone END AS "recipientPhone", CASE WHEN ($2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $11::INTERVAL) THEN delivery_2.street_address END AS "streetAddress", json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
+(SELECT page_1$.reference AS reference, to_char(page_1$.delivered_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "deliveredAt", CASE WHEN page_1$.rule_0$ THEN page_1$.recipient_name END AS "recipientName", CASE WHEN page_1$.rule_1$ THEN page_1$.recipient_phone END AS "recipientPhone", CASE WHEN page_1$.rule_0$ THEN page_1$.street_address END AS "streetAddress", json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
 FROM (SELECT delivery_event_1.status AS status, to_char(delivery_event_1.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "occurredAt" 
 FROM delivery_event AS delivery_event_1 
-WHERE delivery_event_1.delivery_id = delivery_2.id ORDER BY delivery_event_1.id DESC 
- LIMIT 2) AS row$)) AS events, delivery_2.customer_id AS subject$, delivery_2.id AS reference$, 1 + CASE WHEN ($2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $11::INTERVAL) THEN 1 ELSE 0 END + CASE WHEN ($2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $12::INTERVAL AND (EXISTS (SELECT 1 
+WHERE delivery_event_1.delivery_id = page_1$.id ORDER BY delivery_event_1.id DESC 
+ LIMIT 2) AS row$)) AS events, page_1$.customer_id AS subject$, page_1$.id AS reference$, 1 + CASE WHEN page_1$.rule_0$ THEN 1 ELSE 0 END + CASE WHEN page_1$.rule_1$ THEN 2 ELSE 0 END AS shown$ 
+FROM (SELECT delivery_2.id AS id, delivery_2.reference AS reference, delivery_2.customer_id AS customer_id, delivery_2.recipient_name AS recipient_name, delivery_2.recipient_phone AS recipient_phone, delivery_2.street_address AS street_address, delivery_2.delivered_at AS delivered_at, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $11::INTERVAL AS rule_0$, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $12::INTERVAL AND (EXISTS (SELECT 1 
 FROM carrier_service AS carrier_service_1 
 WHERE carrier_service_1.carrier_id = delivery_2.carrier_id AND carrier_service_1.code = delivery_2.service_code AND carrier_service_1.needs_phone
- LIMIT ALL OFFSET 0))) THEN 2 ELSE 0 END AS shown$ 
+ LIMIT ALL OFFSET 0)) AS rule_1$ 
 FROM delivery AS delivery_2 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
 WHERE customer_1.id = delivery_2.customer_id AND customer_1.restricted_at IS NOT NULL)) AND delivery_2.carrier_id = $6::UUID AND (delivery_2.status NOT IN ('PLANNED', 'CANCELLED')) AND $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $9::INTERVAL AND delivery_2.status = $10::VARCHAR ORDER BY delivery_2.id DESC 
- LIMIT 3), 
+ LIMIT 3) AS page_1$), 
 seen_0 AS 
 (SELECT read_1.subject$ AS subject$, read_1.reference$ AS reference$, read_1.shown$ AS shown$ 
 FROM read_1 
