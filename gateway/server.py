@@ -189,6 +189,9 @@ class Connection(HttpToolsProtocol):
         """A header; what comes behind a body (RFC 9110, section 6.5) is none, and nothing of it is kept."""
         if self._head_bytes is not None:
             super().on_header(name, value)
+        elif self._beside_bytes is not None and self._has_moved:
+            # In one piece with what it comes behind, whose own bytes are not told apart.
+            self._beside_bytes += len(name) + len(value) + HEADER_OVERHEAD
 
     def on_headers_complete(self) -> None:
         """A head is whole; raises, for the parser to stop, where it is too large."""
@@ -242,8 +245,8 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += count
             if self._head_bytes > limit:
                 self._turn_away(431)
-        if self._beside_bytes is not None and not self._has_moved:
-            self._beside_bytes += count
+        if self._beside_bytes is not None:
+            self._beside_bytes += 0 if self._has_moved else count
             if self._beside_bytes > limit:
                 self.transport.close()
         self._early_bytes = self._early_bytes + count if self.pipeline else 0

@@ -83,10 +83,11 @@ def test_what_is_asked_behind_a_trailer_is_answered(live: Served) -> None:
     ],
     ids=["many", "a value", "a name", "lines"],
 )
-def test_trailers_without_end_end_the_connection(live: Served, flood: bytes) -> None:
+@pytest.mark.parametrize("together", [False, True], ids=["behind", "together"])
+def test_trailers_without_end_end_the_connection(live: Served, flood: bytes, together: bool) -> None:
     """Long before the body would have been waited for too long."""
     with connected(live) as connection:
-        assert sent(connection, begun({}), flood) == b""
+        assert sent(connection, *([begun({}) + flood] if together else [begun({}), flood])) == b""
     assert is_answered(live)
 
 
