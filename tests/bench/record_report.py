@@ -33,9 +33,9 @@ STEPS_ABOUT = """One connection, the statement alone, each step beside the one b
 `synchronous_commit` off, so that the last shows what waiting for the disk adds. Every disclosure and every
 customer of the day is written down already; without looking a worker knows that of whole pages alone: it
 remembers the digests of the last {latest} that a statement showed a recipient or counted for an employee
-(`gateway/noted.py`). A page among them is not looked up row by row (`{known}`), any other is (`{whole}`); of a
-single row, as in W6, nothing is remembered. Every caller of this benchmark asks for the same page again, which
-is the best case for it."""
+(`gateway/noted.py`). A page among them is not looked up row by row (`{known}`), any other is (`{whole}`);
+of a single row, as in W6, nothing is remembered. Every caller of this benchmark asks for the same page again,
+which is the best case for it."""
 PARTS_ABOUT = """Of the whole statement, by `EXPLAIN ANALYZE` (milliseconds, each with what it waits for: what
 first asks for the rows holds the time of making them):"""
 
