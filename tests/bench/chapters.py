@@ -122,7 +122,8 @@ def _end(target: Target) -> str:
 
 def _repeat(chapters: Sequence[Chapter]) -> str:
     lines = ["pip install -e '.[embedded,test,bench]'", *dict.fromkeys(one.repeat for one in chapters)]
-    return f"{HARNESS}\n\n```\n" + "\n".join(lines) + "\n```"
+    named = [HARNESS] if any("DIR" in line for line in lines) else []
+    return "\n\n".join([*named, "```\n" + "\n".join(lines) + "\n```"])
 
 
 def is_met(reached: bool) -> str:

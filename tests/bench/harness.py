@@ -76,13 +76,19 @@ class Harness:
 
     def load(self, target: Any, operation: str, clients: int, seconds: int) -> dict[str, float]:
         """What wrk measures, with the processor time of a request; raises where a request failed."""
-        before = self.module.snap(target)
+        before = self._spent(target)
         found: dict[str, float] = self.module.run_wrk(target, operation, clients, seconds)
         if found.get("fail") or found["err"]:
             raise RuntimeError(f"{target.name}, {operation}: {found}")
-        spent = self.module.diff(before, self.module.snap(target))
+        spent = self.module.diff(before, self._spent(target))
         of_each = spent["el"] * 1000 / max(1, found["n"])
         return {**found, "server_ms": spent["srv_cpu"] * of_each, "database_ms": spent["db_cpu"] * of_each}
+
+    def _spent(self, target: Any) -> Any:
+        try:
+            return self.module.snap(target)
+        except ProcessLookupError:  # one of PostgreSQL's processes ended while it was read
+            return self.module.snap(target)
 
     def settle(self) -> None:
         """Waits until the machine is quiet, as the harness does, though not for long."""

@@ -39,10 +39,10 @@ Rounds: {rounds}, of {seconds} s a cell ({alone} s by one client), the servers o
 the order swapped each round; before each a server is asked the same for {warm} s, unmeasured, and the machine
 left to settle. The loads take about {minutes:.0f} minutes. Numbers are medians, ratios medians of the rounds'
 ratios. By the harness's README two servers that are the same can differ by a fifth. Apollo and Strawberry are
-measured in W1 and W5 alone, in {slow_rounds} rounds; in W2 to W4 they are not measured, because the slow
-ones are far behind: W1 and W5 show by how much. `pgbench` ({slow_rounds} rounds too) is no peer: from the
-servers' core it asks PostgreSQL for the SQL of `raw-starlette`, with no server between, W2 for one carrier
-alone.
+measured in W1 and W5 alone, in {slow_rounds} rounds, at 16 clients (Strawberry in W5 also at 64); in W2 to W4
+they are not measured, because the slow ones are far behind: W1 and W5 show by how much. `pgbench` is no peer:
+from the servers' core it asks PostgreSQL for the SQL of `raw-starlette`, with no server between, for 16
+clients, in {slow_rounds} rounds, W2 for one carrier alone.
 
 What differs: in place of `customerId` the gateway's orders have `number`, as a customer's id is a field of
 `Customer` there; its ids are global ids and its times have microseconds, so that an answer of W3b has more
