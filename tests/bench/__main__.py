@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.demo.embedded import running
 
@@ -81,7 +81,8 @@ def _chapters(options: argparse.Namespace, say: report.Say) -> Iterator[Chapter]
         yield start_chapter(say, 1 if options.quick else STARTS)
     if "growth" in parts:
         with ExitStack() as stack:
-            yield growth_chapter(_server(bench, stack), bench.cores, _scale(options), say)
+            chapter = growth_chapter(_server(bench, stack), bench.cores, _scale(options), say)
+            yield replace(chapter, repeat=f"python -m tests.bench --parts growth{_server_options(options)}")
 
 
 def _at(place: Place, bench: _Bench, parts: list[str]) -> Iterator[Chapter]:
@@ -91,10 +92,17 @@ def _at(place: Place, bench: _Bench, parts: list[str]) -> Iterator[Chapter]:
             print(json.dumps(findings.as_json(), indent=2))
         yield cells_chapter(findings)
     if "profile" in parts:
-        yield profile_chapter(place, bench.cores, bench.say, 2 if bench.options.quick else 8)
+        chapter = profile_chapter(place, bench.cores, bench.say, 2 if bench.options.quick else 8)
+        yield replace(chapter, repeat=f"{chapter.repeat}{_place_options(bench.options)}")
     if "memory" in parts:
         asked = 200 if bench.options.quick else OPERATIONS_ASKED
-        yield memory_chapter(place, bench.cores, bench.say, asked)
+        chapter = memory_chapter(place, bench.cores, bench.say, asked)
+        yield replace(chapter, repeat=f"{chapter.repeat}{_place_options(bench.options)}")
+
+
+def _place_options(options: argparse.Namespace) -> str:
+    """What makes the same place again."""
+    return f" --customers {options.customers}{'' if options.database_url is None else ' --database-url …'}"
 
 
 def _scale(options: argparse.Namespace) -> Scale:
@@ -103,6 +111,13 @@ def _scale(options: argparse.Namespace) -> Scale:
         return QUICK_SCALE
     is_kept = options.harness is not None or options.database_url is not None
     return Scale() if is_kept else Scale(rows=Scale().rows[:2])
+
+
+def _server_options(options: argparse.Namespace) -> str:
+    """What names the same server of registers again."""
+    if options.database_url is not None:
+        return " --database-url …"
+    return " --harness DIR" if options.harness is not None else ""
 
 
 def _server(bench: _Bench, stack: ExitStack) -> str:

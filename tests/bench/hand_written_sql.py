@@ -100,8 +100,14 @@ DISCLOSED = f"""disclosed AS (
       AND known.purpose = 'delivery' AND known.fields_digest = given.digest OFFSET 0)
   ORDER BY page.key, given.digest ON CONFLICT ON CONSTRAINT disclosure_once DO NOTHING)"""
 
-DELIVERIES = f"""
-WITH page AS (
+
+def deliveries(carrier: str, condition: str, *written: str) -> str:
+    """A carrier's page of deliveries, and what is written with it; `carrier` is the place of its id."""
+    parts = ",\n".join((_PAGE_OF_DELIVERIES.format(carrier=carrier, condition=condition), *written))
+    return f"WITH {parts}\n{listed('deliveries', _DELIVERY)}"
+
+
+_PAGE_OF_DELIVERIES = """page AS (
   SELECT d.id AS key, d.customer_id, in_window::integer + 2 * with_phone::integer AS shown,
     encode(('Delivery:' || d.id)::bytea, 'base64') AS id, d.tracking_code AS "trackingCode", d.status,
     CASE WHEN in_window THEN d.recipient_name END AS "recipientName",
@@ -113,21 +119,19 @@ WITH page AS (
   CROSS JOIN LATERAL (SELECT coalesce(d.returned_at, d.delivered_at, d.lost_at,
     d.handed_over_at + interval '60 days', d.created_at + interval '120 days') AS ended) windows
   LEFT JOIN carrier_service s ON s.carrier_id = d.carrier_id AND s.code = d.service_code
-  CROSS JOIN LATERAL (SELECT $1 < ended + interval '30 days' AS in_window,
-    $1 < ended + interval '3 days' AND coalesce(s.needs_phone, false) AS with_phone) rules
-  WHERE d.carrier_id = $9 AND d.status NOT IN ('PLANNED', 'CANCELLED')
-    AND $1 < ended + interval '90 days'
+  CROSS JOIN LATERAL (SELECT $1::timestamptz < ended + interval '30 days' AS in_window,
+    $1::timestamptz < ended + interval '3 days' AND coalesce(s.needs_phone, false) AS with_phone) rules
+  WHERE d.carrier_id = {carrier}::uuid AND {condition}
+    AND $1::timestamptz < ended + interval '90 days'
     AND NOT EXISTS (SELECT FROM customer c WHERE c.id = d.customer_id AND c.restricted_at IS NOT NULL)
-  ORDER BY d.id DESC LIMIT 50),
-{recorded("W2", "carrier", "delivery", f"{_ADDRESS} {_ALWAYS} {_PHONE}")},
-{DISCLOSED}
-{
-    listed(
-        "deliveries",
-        'id, "trackingCode", status, "recipientName", "streetAddress", "postalCode", "postalTown",'
-        ' "recipientPhone"',
-    )
-}"""
+  ORDER BY d.id DESC LIMIT 50)"""
+_DELIVERY = (
+    'id, "trackingCode", status, "recipientName", "streetAddress", "postalCode", "postalTown",'
+    ' "recipientPhone"'
+)
+SEEN = "d.status NOT IN ('PLANNED', 'CANCELLED')"
+RECORDED_DELIVERIES = recorded("W2", "carrier", "delivery", f"{_ADDRESS} {_ALWAYS} {_PHONE}")
+DELIVERIES = deliveries("$9", SEEN, RECORDED_DELIVERIES, DISCLOSED)
 
 CUSTOMERS = f"""
 WITH page AS (

@@ -19,6 +19,9 @@ from typing import Any
 QUERIES = Path(__file__).with_name("peer_queries")
 SERVER_URL = "postgresql://postgres@127.0.0.1:5433/postgres"
 CUSTOMERS = 100_000
+PGBENCH_FILES = Path("sql/pgbench")
+# Before each cell: how busy the machine may still be, of a core, and how long that is waited for.
+QUIET_CORES, PATIENCE_SECONDS = 0.25, 2
 Headers = Mapping[str, str]
 
 
@@ -72,11 +75,33 @@ class Harness:
         return "\n".join(said.lines)
 
     def load(self, target: Any, operation: str, clients: int, seconds: int) -> dict[str, float]:
-        """What wrk measures; raises where a request failed."""
+        """What wrk measures, with the processor time of a request; raises where a request failed."""
+        before = self._spent(target)
         found: dict[str, float] = self.module.run_wrk(target, operation, clients, seconds)
         if found.get("fail") or found["err"]:
             raise RuntimeError(f"{target.name}, {operation}: {found}")
-        return found
+        spent = self.module.diff(before, self._spent(target))
+        of_each = spent["el"] * 1000 / max(1, found["n"])
+        return {**found, "server_ms": spent["srv_cpu"] * of_each, "database_ms": spent["db_cpu"] * of_each}
+
+    def _spent(self, target: Any) -> Any:
+        try:
+            return self.module.snap(target)
+        except ProcessLookupError:  # one of PostgreSQL's processes ended while it was read
+            return self.module.snap(target)
+
+    def settle(self) -> None:
+        """Waits until the machine is quiet, as the harness does, though not for long."""
+        self.module.settle(QUIET_CORES, PATIENCE_SECONDS)
+
+    def may_pgbench(self, operation: str) -> bool:
+        """Whether the harness has the operation's SQL in a file for pgbench."""
+        return (self.folder / PGBENCH_FILES / f"{operation}.sql").exists()
+
+    def pgbench(self, operation: str, clients: int, seconds: int) -> dict[str, float] | None:
+        """What pgbench measures of the harness's own SQL, on the servers' core; None where it does not."""
+        found: dict[str, float] = self.module.run_pgbench(operation, clients, seconds)
+        return None if found.get("fail") or found["err"] else found
 
 
 def body_of(operation: str, variables: Mapping[str, Any] | None, askers: Mapping[str, Asker]) -> str:

@@ -29,7 +29,7 @@ class Plot:
 def bars(
     name: str, title: str, unit: str, groups: Sequence[str], series: Mapping[str, Sequence[float]]
 ) -> Plot:
-    """Groups of bars, on a logarithmic scale."""
+    """Groups of bars, from zero upwards."""
 
     def draw(axes: Any) -> None:
         width = 0.8 / len(series)
@@ -37,7 +37,6 @@ def bars(
             here = [group + (place - (len(series) - 1) / 2) * width for group in range(len(groups))]
             axes.bar(here, values, width, label=label)
         axes.set_xticks(range(len(groups)), groups)
-        axes.set_yscale("log")
 
     return _drawn(name, title, ("", unit), draw)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
+from gateway.noted import LATEST
+
 from .cells import Cell
-from .chapters import table
+from .chapters import is_met, table
 from .cpu import Usage
 from .load import Measure
-from .record_costs import ROW, ROW_PLAIN, STEPS, UNRECORDED, RecordCosts
+from .record_costs import KNOWN, ROW, ROW_PLAIN, STEPS, UNRECORDED, WHOLE, RecordCosts
 
-LEAST, AT_CLIENTS = 0.75, 16
+# Asked here of the one workload that is not measured beside the peers.
+LEAST, AT_CLIENTS, ASKED_OF = 0.75, 16, "W6"
 ABOUT = """Reads of others' personal data write an access record in the same statement, committed before the
 answer is sent, with `synchronous_commit` on; a carrier's also look for the disclosures that are new, an
 employee's count the customers of the day. Beside the gateway ran the same gateway with records off, which
@@ -19,16 +22,20 @@ only the benchmark can do: it puts another `recording_of` in the place of the pr
 W1 and W5, customers with their own data, record nothing."""
 HEAD = (
     "cell",
-    "recorded, requests/s",
-    "unrecorded",
-    "ratio (lowest to highest)",
+    "gateway, requests/s",
+    "gateway, unrecorded",
+    "gateway / unrecorded (lowest to highest)",
     "p50 recorded / unrecorded, ms",
     "processor time of the gateway / PostgreSQL, µs",
     "unrecorded",
 )
 STEPS_ABOUT = """One connection, the statement alone, each step beside the one before it; up to the last with
-`synchronous_commit` off, so that the last shows what waiting for the disk adds. Disclosures and the day's
-customers are known already, as on every read but the first of a row."""
+`synchronous_commit` off, so that the last shows what waiting for the disk adds. Every disclosure and every
+customer of the day is written down already; without looking a worker knows that of whole pages alone: it
+remembers the digests of the last {latest} that a statement showed a recipient or counted for an employee
+(`gateway/noted.py`). A page among them is not looked up row by row (`{known}`), any other is (`{whole}`);
+of a single row, as in W6, nothing is remembered. Every caller of this benchmark asks for the same page again,
+which is the best case for it."""
 PARTS_ABOUT = """Of the whole statement, by `EXPLAIN ANALYZE` (milliseconds, each with what it waits for: what
 first asks for the rows holds the time of making them):"""
 
@@ -39,17 +46,20 @@ def record_cells(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def record_said(cells: Sequence[Cell]) -> Iterator[str]:
-    """The target, and whether it is met."""
+    """The shares of all, and whether the target of the one it is asked of is met."""
     asked = [cell for cell in record_cells(cells) if cell.clients == AT_CLIENTS]
     if not asked:
         return
     ratios = {cell.workload: median(cell.recorded_ratios) for cell in asked}
-    is_met = all(ratio >= LEAST for ratio in ratios.values())
     listed = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
-    yield (
+    said = (
         f"Recorded reads at {AT_CLIENTS} clients answer this share of what the same gateway answers with"
-        f" nothing recorded: {listed}. The target of {LEAST:g} is {'met' if is_met else '**not met**'}."
+        f" nothing recorded: {listed}."
     )
+    if ASKED_OF in ratios:
+        end = is_met(ratios[ASKED_OF] >= LEAST)
+        said += f" The target of {LEAST:g} is {end} by {ASKED_OF}; the others are judged beside the peers."
+    yield said
 
 
 def record_section(cells: Sequence[Cell], costs: RecordCosts | None) -> str:
@@ -60,10 +70,14 @@ def record_section(cells: Sequence[Cell], costs: RecordCosts | None) -> str:
     parts = [ABOUT.replace("\n", " "), table(HEAD, [_row(cell) for cell in found])]
     if costs is not None and costs.steps_us:
         names = list(costs.steps_us)
-        parts += ["#### Where the cost goes", STEPS_ABOUT.replace("\n", " ")]
+        parts += ["#### Where the cost goes", _steps_about()]
         parts += [table(("step, µs", *names), [_step(costs, step, names) for step in STEPS])]
         parts += [PARTS_ABOUT.replace("\n", " "), "\n".join(_parts(costs))]
     return "\n\n".join(parts)
+
+
+def _steps_about() -> str:
+    return STEPS_ABOUT.replace("\n", " ").format(latest=LATEST, known=KNOWN, whole=WHOLE)
 
 
 def _row(cell: Cell) -> tuple[str, ...]:

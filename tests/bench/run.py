@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .cells import UnequalAnswersError
@@ -14,6 +17,8 @@ from .chapters import Chapter, bound, draw, keep, kept
 from .harness import NotVerifiedError
 
 REPORT = Path(__file__).with_name("report.md")
+# What a measurement is of.
+SOURCES, DIGITS = ("gateway", "schema", "policies"), 12
 # In the report's order.
 PARTS = ("peers", "cells", "start", "memory", "growth", "profile")
 TITLE = "# How fast the gateway is, beside what, and why"
@@ -50,8 +55,9 @@ def reported(options: argparse.Namespace, chapters: Chapters) -> int:
 
 
 def bind(report: Path, chapters: Iterable[Chapter]) -> None:
-    """Writes the report with these chapters in the place of those of their names."""
-    path, now = report.with_suffix(".json"), list(chapters)
+    """Writes the report with these chapters, measured now, in the place of those of their names."""
+    day, path = datetime.now(UTC).date().isoformat(), report.with_suffix(".json")
+    now = [replace(chapter, measured=day, code=code()) for chapter in chapters]
     found = kept(path) | {chapter.name: chapter for chapter in now}
     draw(report.parent, now)
     known = [found[name] for name in PARTS if name in found]
@@ -60,13 +66,24 @@ def bind(report: Path, chapters: Iterable[Chapter]) -> None:
     report.write_text(bound(TITLE, machine(), [*known, *others]))
 
 
+def code() -> str:
+    """The first digits of a digest of the sources: of each file its path and its content."""
+    root, digest = Path(__file__).parents[2], hashlib.sha256()
+    for path in sorted(one for name in SOURCES for one in (root / name).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:DIGITS]
+
+
 def machine() -> str:
     """What it was measured on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pinned = "servers on one core, PostgreSQL and the load on another" if cores != 1 else "nothing was pinned"
     return (
         f"Measured on {cores} cores ({platform.machine()}) with Python {platform.python_version()}: {pinned}."
-        " Before anything is timed, the answers are compared."
+        " Before anything is timed, the answers are compared. The code is named by the first digits of the"
+        f" SHA-256 of {', '.join(f'`{name}/`' for name in SOURCES)}."
     )
 
 

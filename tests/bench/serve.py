@@ -18,6 +18,7 @@ APPLICATIONS = {
     "unlimited": ("tests.bench.unlimited:from_environment", "gateway.server:Connection"),
     "hand-written": ("tests.bench.hand_written:from_environment", "httptools"),
     "hand-written-peers": ("tests.bench.hand_written_peers:from_environment", "httptools"),
+    "hand-written-peers-unrecorded": ("tests.bench.hand_written_peers:unrecorded", "httptools"),
 }
 
 

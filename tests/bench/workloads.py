@@ -72,7 +72,7 @@ class Workload:
     title: str
     document: str
     calls: tuple[Call, ...]
-    least: float = 0.8
+    least: float = 0.9
     # Of others' personal data, so that the gateway and the endpoint write down who read it.
     is_recorded: bool = False
 
@@ -107,7 +107,7 @@ def workloads(place: Place) -> tuple[Workload, ...]:
         Workload("W1", "customer: themselves, 10 orders, lines, deliveries", ONE_CUSTOMER, _customers(place)),
         Workload("W2", "carrier: 50 deliveries of 8 fields", DELIVERIES, carrier, is_recorded=True),
         Workload("W3", "support: 100 customers of 10 fields", CUSTOMERS, support, is_recorded=True),
-        Workload("W3b", "support: 100 orders of 10 leaves", ORDERS, support, is_recorded=True),
+        Workload("W3b", "support: 100 orders of 10 leaves", ORDERS, support, least=0.95, is_recorded=True),
         Workload(
             "W4",
             "support without a purpose: 100 customers, masked",
@@ -117,7 +117,12 @@ def workloads(place: Place) -> tuple[Workload, ...]:
         ),
         Workload("W5", "customer: a new telephone number", CHANGE, _changes(place), least=0.7),
         Workload(
-            "W6", "support: one customer found by e-mail", ONE_FOUND, _addresses(place), is_recorded=True
+            "W6",
+            "support: one customer found by e-mail",
+            ONE_FOUND,
+            _addresses(place),
+            least=0.8,
+            is_recorded=True,
         ),
     )
 
