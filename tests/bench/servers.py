@@ -87,10 +87,16 @@ def started(
 
 
 @contextmanager
-def program(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Program]:
-    """A module of this package as a process of its own, which ends with its input."""
+def program(
+    module: str, *arguments: str, environment: Mapping[str, str], is_quiet: bool = False
+) -> Iterator[Program]:
+    """A module of this package as a process of its own, which ends with its input.
+
+    What a quiet one writes to its standard error, as a line for each request, goes to `os.devnull`.
+    """
     command = [sys.executable, "-m", f"tests.bench.{module}", *arguments]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes["stderr"] = subprocess.DEVNULL if is_quiet else None
     with subprocess.Popen(command, env=dict(environment), **pipes) as process:
         try:
             yield process
