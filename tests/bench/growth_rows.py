@@ -21,9 +21,9 @@ recorded; by {CLIENTS} clients (requests/s) and by one (p50). In each register o
 orders, the others two, and each order two lines and a delivery. Asked for are, in turn, {{callers:,}}
 customers with twelve orders, drawn evenly over the whole register and as many in each: in a larger one their
 rows lie on more pages. A gateway for each size, all of them running; those of a cell are measured right after
-one another, each asked the same for a second before, in {{rounds}} rounds whose order is turned round each
-time. A worker believes a session for a second, so that of so many customers part of W1's requests look theirs
-up too, in each register alike."""
+one another, each asked the same for a second before, round by round ({{rounds}} in all), each round in the
+order opposite to the last. A worker believes a session for a second, so that of so many customers part of
+W1's requests look theirs up too, in each register alike."""
 
 
 def callers_of(scale: Scale) -> int:

@@ -125,6 +125,8 @@ async def _measured(place: Place) -> Parts:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """Seconds of processor time to plan and to compile, seconds of both by the clock, and what was made."""
+
     planned: float
     compiled: float
     by_clock: float
@@ -144,14 +146,18 @@ def planned(gateway: Gateway, new: New, number: int) -> Planned:
     operation = parse_operation(text, None, gateway.model.graphql, gateway.settings)
     variables = coerce(operation, given, gateway.model.graphql, gateway.settings)
     made = plan(operation, variables, Access(grants, Scope.ACCOUNT), gateway.model, gateway.settings)
-    planned = time.process_time()
+    after_plan = time.process_time()
     recording = _recording(new, grants.purpose, operation.shape)
     statement = compile_plan(made, recording)
     compiled, by_clock = time.process_time(), time.perf_counter() - by_clock
     if not isinstance(statement, Statement) or made.refusals:
         raise AssertionError(f"{made.refusals} of {text}: it is no operation as clients write them")
     return Planned(
-        planned - started, compiled - planned, by_clock, statement.sql, lambda: compile_plan(made, recording)
+        after_plan - started,
+        compiled - after_plan,
+        by_clock,
+        statement.sql,
+        lambda: compile_plan(made, recording),
     )
 
 
