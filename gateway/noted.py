@@ -15,7 +15,9 @@ from uuid import UUID
 from .cache import Cache
 
 # SHA-256 of the statement, whose recipient and sets of fields stand in its text; who is counted; the day.
-# PERF: a hundred rows known are not looked up in an index: 0.2 ms of a page's 0.9.
+# PERF: rows that are known are not looked up in an index: 0.28 ms of a statement's 0.93 for 50 deliveries,
+# 0.20 of 0.92 for 100 customers (the benchmark's W2 and W3 on one connection, `synchronous_commit` off, the
+# least of 16 rounds' medians).
 Key = tuple[bytes, UUID | None, date]
 ENTRIES = 1000
 LATEST = 16

@@ -75,7 +75,8 @@ def compile_plan(
     `only_found` leaves out what finds no row. One that `is_brief` writes its records only where the digests
     it gives in `noted` are all known, and nothing else ever: where one is not, its answer is on no record.
 
-    # PERF: the disclosures and the day's count, which mostly are there already, are 0.06 ms of a page's 0.78.
+    # PERF: what would write disclosures or the day's count, which mostly are there already, is 0.04 ms of
+    # W2's 0.73 and 0.02 of W3's 0.68 (tests/bench/report.md, "Where the cost goes").
     """
     if all(isinstance(root, Constant | LocalRoot) for root in plan.roots):
         return NoStatement()

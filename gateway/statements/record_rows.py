@@ -151,8 +151,7 @@ def _given(sets: Mapping[int, tuple[str, ...]], seen: CTE) -> Subquery:
     ]
     fields = case(*((condition, _texts(names)) for condition, names in chosen))
     digest = case(*((condition, _digest(names)) for condition, names in chosen))
-    # PERF: what is given twice is not told apart here, where it took 0.06 of a carrier's page: the constraint
-    # keeps the second out.
+    # What is given twice is not told apart here: the constraint keeps the second out.
     return (
         select(seen.c[SUBJECT], seen.c[REFERENCE], fields.label("fields"), digest.label("digest"))
         .where(seen.c[SUBJECT].is_not(None))

@@ -16,6 +16,7 @@ from gateway.principal import utc_now
 from gateway.principal.values import ANONYMOUS
 
 from .cells import Progress, verified
+from .chapters import table
 from .load import Measure, Task
 from .place import Place
 from .servers import GATEWAY, Cores, Programs, pin, program
@@ -183,10 +184,5 @@ def bounds_section(costs: BoundCosts | None) -> str:
         for cell in costs.cells
     ]
     steps = [(name, f"{took:.1f} µs") for name, took in costs.steps_us.items()]
-    parts = [ABOUT.replace("\n", " "), _table(head, rows), _table(("step", "median"), steps)]
+    parts = [ABOUT.replace("\n", " "), table(head, rows), table(("step", "median"), steps)]
     return "\n\n".join(parts)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -49,7 +49,8 @@ async def _with_callers(place: Place, secret: bytes) -> Place:
     connection = await asyncpg.connect(place.owner_url)
     try:
         carriers = [await _carrier(connection, name) for name in CARRIERS]
-        tokens = {one: await customer_token(connection, signer, one) for one in place.busy}
+        async with connection.transaction():
+            tokens = {one: await customer_token(connection, signer, one) for one in place.busy}
     finally:
         await connection.close()
     principals = {principal.name: principal for principal in (*made, *carriers)}

@@ -26,6 +26,18 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratio:
+    """One server's answers a second by another's: the rounds' median, and the least and the most of them."""
+
+    middle: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.middle:.2f} ({self.least:.2f} to {self.most:.2f})"
+
+
+@dataclass(frozen=True, slots=True)
 class Rounds:
     """The measures of each cell, one of each round."""
 
@@ -39,10 +51,11 @@ class Rounds:
         """The median of the median times, in milliseconds."""
         return median(one.median_ms for one in self.measures[server, workload, clients])
 
-    def ratio(self, server: str, other: str, workload: str, clients: int) -> float:
-        """The median of the rounds' ratios of answers a second."""
+    def ratio(self, server: str, other: str, workload: str, clients: int) -> Ratio:
+        """A server's answers a second by another's, round by round."""
         ours, theirs = (self.measures[name, workload, clients] for name in (server, other))
-        return median(one.per_second / two.per_second for one, two in zip(ours, theirs, strict=True))
+        found = [one.per_second / two.per_second for one, two in zip(ours, theirs, strict=True)]
+        return Ratio(median(found), min(found), max(found))
 
 
 @contextmanager
@@ -51,11 +64,21 @@ def gateways(environments: Mapping[str, Mapping[str, str]], cores: Cores | None)
     with ExitStack() as stack:
         ports, pids = {}, {}
         for name, environment in environments.items():
-            server = stack.enter_context(program("serve", "gateway", environment=environment))
-            pin(server.pid, cores.servers if cores else None)
-            assert server.stdout is not None
-            ports[name], pids[name] = int(server.stdout.readline()), server.pid
+            server, ports[name] = stack.enter_context(worker(environment, cores))
+            pids[name] = server.pid
         yield Programs(ports, pids, stack.enter_context(load(cores)), None)
+
+
+@contextmanager
+def worker(environment: Mapping[str, str], cores: Cores | None) -> Iterator[tuple[Program, int]]:
+    """A gateway's process and its port. It writes its log as it ships, to where nobody reads it."""
+    with program("serve", "gateway", environment=environment, is_quiet=True) as server:
+        pin(server.pid, cores.servers if cores else None)
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        if not line:
+            raise RuntimeError("the gateway did not start: `python -m tests.bench.serve gateway` says why")
+        yield server, int(line)
 
 
 @contextmanager
@@ -72,18 +95,28 @@ def answered(port: int, workload: Workload, calls: int = 20) -> list[object]:
 
 
 def in_turn(programs: Programs, asked: Sequence[Asked], rounds: int, seconds: float = SECONDS) -> Rounds:
-    """Every cell in each round, in the other order every second time, after one to warm up.
+    """Every cell in each round: its servers one right after the other, in the other order every second time.
 
-    Raises `UnequalAnswersError`, before it times anything, where an answer is no data.
+    Each is asked the same for as long beforehand, so that none is measured cold. Raises
+    `UnequalAnswersError`, before it times anything, where an answer is no data.
     """
     for one in asked:
         answered(programs.ports[one.server], one.workload)
+    cells: dict[tuple[str, int], list[Asked]] = {}
+    for one in asked:
+        cells.setdefault((one.workload.name, one.clients), []).append(one)
     found: dict[tuple[str, str, int], list[Measure]] = {}
-    for turn in range(-1, rounds):
-        for one in asked if turn % 2 == 0 else list(reversed(asked)):
-            port = programs.ports[one.server]
-            task = Task(port, one.workload.requests(port), one.clients, seconds)
-            measure, _ = programs.measure(one.server, task)
-            if turn >= 0:
-                found.setdefault((one.server, one.workload.name, one.clients), []).append(measure)
+    for turn in range(rounds):
+        for servers in cells.values():
+            for one in servers if turn % 2 == 0 else reversed(servers):
+                key = one.server, one.workload.name, one.clients
+                found.setdefault(key, []).append(_measured(programs, one, seconds))
     return Rounds(found)
+
+
+def _measured(programs: Programs, one: Asked, seconds: float) -> Measure:
+    """The measure of a server that has been asked the same just before."""
+    port = programs.ports[one.server]
+    task = Task(port, one.workload.requests(port), one.clients, seconds)
+    programs.measure(one.server, task)
+    return programs.measure(one.server, task)[0]

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from .chapters import Chapter, table
 from .load import Task
-from .loaded import answered, load
+from .loaded import answered, load, worker
 from .place import Place
-from .servers import Cores, Programs, pin, program
+from .servers import Cores, Programs, pin
 from .workloads import Workload, workloads
 
 TITLE = "Where each microsecond goes"
@@ -33,8 +33,11 @@ WAITING = "stop_with_input"
 NO_PROGRAM = "Not measured: `py-spy` of the extra `bench` is not installed, or may not look at a process."
 ABOUT = f"""The processor time of the gateway's worker for a request, {CLIENTS} clients, shared out by what
 the worker was doing at {{looks}} looks at its stack: the innermost frame that belongs to a step says which.
-What of uvloop, of the HTTP parser and of asyncpg is not Python shows as the frame that called it.
-PostgreSQL's own time is not in it."""
+It runs as it ships, a line of its log for each request among its work. What is not Python shows as the frame
+that called it: the HTTP parser under the libraries' HTTP; what is no call of ours, which is asyncpg's reading
+of what PostgreSQL sends, with the making of its rows, and the sockets, under the event loop."""
+DATABASE = "PostgreSQL's processes, in the same time, are not in it: the last line has theirs for a request."
+NO_DATABASE = "PostgreSQL's own time is not in it."
 # A step by the files it is made of; the first that matches the innermost frame counts.
 STEPS = (
     ("who asks: `principal`", ("gateway/principal/", "gateway/client_address", "gateway/partner_roots")),
@@ -73,11 +76,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A workload: microseconds of a request, looks by step, and by function."""
+    """A workload: microseconds of a request, looks by step, and by function.
+
+    Those of PostgreSQL's processes for a request are known of an embedded server alone.
+    """
 
     microseconds: float
     steps: Mapping[str, int]
     functions: Mapping[str, int]
+    database: float | None = None
 
     @property
     def looks(self) -> int:
@@ -91,12 +98,10 @@ def profile_chapter(place: Place, cores: Cores | None, say: Say, seconds: int = 
     if spy is None:
         return Chapter("profile", TITLE, NO_PROGRAM, REPEAT)
     asked = [one for one in workloads(place) if one.name in NAMES]
-    environment = place.environment() | {"GATEWAY_LOG_LEVEL": "warning"}
-    with program("serve", "gateway", environment=environment) as server, load(cores) as process:
-        pin(server.pid, cores.servers if cores else None)
-        assert server.stdout is not None
-        ports = {"gateway": int(server.stdout.readline())}
-        programs = Programs(ports, {"gateway": server.pid}, process, None)
+    if place.embedded_pid is not None:
+        pin(place.embedded_pid, cores.rest if cores else None)
+    with worker(place.environment(), cores) as (server, port), load(cores) as process:
+        programs = Programs({"gateway": port}, {"gateway": server.pid}, process, place.embedded_pid)
         found = {one.name: _profiled(programs, one, spy, seconds) for one in asked}
     known = {name: one for name, one in found.items() if one is not None}
     if not known:
@@ -109,7 +114,9 @@ def _profiled(programs: Programs, workload: Workload, spy: str, seconds: int) ->
     """What a request takes without being looked at, and what is seen; None where none may look."""
     port = programs.ports["gateway"]
     answered(port, workload)
-    _, used = programs.measure("gateway", Task(port, workload.requests(port), CLIENTS, max(2, seconds / 3)))
+    task = Task(port, workload.requests(port), CLIENTS, max(2, seconds / 3))
+    programs.measure("gateway", task)  # to warm up
+    _, used = programs.measure("gateway", task)
     with tempfile.TemporaryDirectory(prefix="gateway-profile-") as folder:
         path = Path(folder, "looks")
         command = (spy, "record", "--pid", str(programs.pids["gateway"]), "--duration", str(seconds))
@@ -121,10 +128,10 @@ def _profiled(programs: Programs, workload: Workload, spy: str, seconds: int) ->
             looking.wait()
         if not path.exists() or used.server is None:
             return None
-        return read_looks(path.read_text(), used.server)
+        return read_looks(path.read_text(), used.server, used.database)
 
 
-def read_looks(text: str, microseconds: float) -> Profile:
+def read_looks(text: str, microseconds: float, database: float | None = None) -> Profile:
     """The looks of py-spy's raw form: a stack, outermost first, and how often it was seen."""
     steps: Counter[str] = Counter()
     functions: Counter[str] = Counter()
@@ -135,7 +142,7 @@ def read_looks(text: str, microseconds: float) -> Profile:
             continue
         steps[step_of(frames)] += int(count)
         functions[_function(frames[-1])] += int(count)
-    return Profile(microseconds, steps, functions)
+    return Profile(microseconds, steps, functions, database)
 
 
 def step_of(frames: list[str]) -> str:
@@ -155,12 +162,17 @@ def _function(frame: str) -> str:
 
 def _parts(found: Mapping[str, Profile]) -> Iterator[str]:
     looks = " and ".join(f"{one.looks:,} ({name})" for name, one in found.items())
-    yield " ".join(ABOUT.format(looks=looks).split("\n"))
+    is_told = all(one.database is not None for one in found.values())
+    about = f"{ABOUT.format(looks=looks)} {DATABASE if is_told else NO_DATABASE}"
+    yield " ".join(about.split("\n"))
     head = ("step, µs a request", *found)
     names = [name for name, _ in STEPS] + [OTHER]
     rows = [(name, *(_shown(one, one.steps.get(name, 0)) for one in found.values())) for name in names]
     whole = ("**a request**", *(f"**{one.microseconds:.0f}**" for one in found.values()))
-    yield table(head, [*rows, whole])
+    beside = (
+        ("PostgreSQL, beside it", *(f"{one.database:.0f}" for one in found.values())) if is_told else None
+    )
+    yield table(head, [*rows, whole, *([beside] if beside else [])])
     for name, one in found.items():
         most = sorted(one.functions.items(), key=lambda item: -item[1])[:FUNCTIONS]
         listed = ", ".join(f"{function} {_microseconds(one, count):.1f}" for function, count in most)

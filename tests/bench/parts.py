@@ -92,7 +92,7 @@ async def _measured(place: Place) -> Parts:
     await gateway.database.open()
     connection = await asyncpg.connect(place.url, server_settings={"jit": "off", "timezone": "UTC"})
     try:
-        first = _planned(gateway, OPERATIONS[0], 0)
+        first = planned(gateway, OPERATIONS[0], 0)
         samples = [
             await _prepared(gateway, connection, new, number)
             for number in range(1, TIMES_EACH + 1)
@@ -105,8 +105,7 @@ async def _measured(place: Place) -> Parts:
         return Parts(
             operations=len(OPERATIONS),
             first_ms=(first.planned + first.compiled) * 1000,
-            widest_ms=max(median(planning[place :: len(OPERATIONS)]) for place in range(len(OPERATIONS)))
-            * 1000,
+            widest_ms=max(median(planning[one :: len(OPERATIONS)]) for one in range(len(OPERATIONS))) * 1000,
             planning=Times.of(planning),
             planning_by_clock=Times.of([one.by_clock for one, _ in samples]),
             compiling=Times.of([one.compiled for one, _ in samples]),
@@ -125,7 +124,9 @@ async def _measured(place: Place) -> Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Planned:
+class Planned:
+    """Seconds of processor time to plan and to compile, seconds of both by the clock, and what was made."""
+
     planned: float
     compiled: float
     by_clock: float
@@ -133,7 +134,7 @@ class _Planned:
     compile_again: Callable[[], object]
 
 
-def _planned(gateway: Gateway, new: New, number: int) -> _Planned:
+def planned(gateway: Gateway, new: New, number: int) -> Planned:
     """The steps of `gateway.answer` for a text that no cache knows, and the seconds they took."""
     text = new.text(number)
     grants = gateway.policy.grants(new.role, new.purpose)
@@ -145,14 +146,18 @@ def _planned(gateway: Gateway, new: New, number: int) -> _Planned:
     operation = parse_operation(text, None, gateway.model.graphql, gateway.settings)
     variables = coerce(operation, given, gateway.model.graphql, gateway.settings)
     made = plan(operation, variables, Access(grants, Scope.ACCOUNT), gateway.model, gateway.settings)
-    planned = time.process_time()
+    after_plan = time.process_time()
     recording = _recording(new, grants.purpose, operation.shape)
     statement = compile_plan(made, recording)
     compiled, by_clock = time.process_time(), time.perf_counter() - by_clock
     if not isinstance(statement, Statement) or made.refusals:
         raise AssertionError(f"{made.refusals} of {text}: it is no operation as clients write them")
-    return _Planned(
-        planned - started, compiled - planned, by_clock, statement.sql, lambda: compile_plan(made, recording)
+    return Planned(
+        after_plan - started,
+        compiled - after_plan,
+        by_clock,
+        statement.sql,
+        lambda: compile_plan(made, recording),
     )
 
 
@@ -164,15 +169,15 @@ def _recording(new: New, purpose: str | None, digest: str) -> Recording | Unreco
     return Recording(new.role, purpose, None, digest, "Posti" if is_partner else None, not is_partner)
 
 
-async def _prepared(gateway: Gateway, connection: Any, new: New, number: int) -> tuple[_Planned, float]:
+async def _prepared(gateway: Gateway, connection: Any, new: New, number: int) -> tuple[Planned, float]:
     """A planning, and how long PostgreSQL takes to prepare its statement."""
-    planned = _planned(gateway, new, number)
+    found = planned(gateway, new, number)
     started = time.perf_counter()
-    await connection.prepare(planned.sql)
-    return planned, time.perf_counter() - started
+    await connection.prepare(found.sql)
+    return found, time.perf_counter() - started
 
 
-def _compiled_anew(planned: _Planned) -> float:
+def _compiled_anew(planned: Planned) -> float:
     """Compiling with every alias made anew."""
     row_of.cache_clear()
     started = time.process_time()

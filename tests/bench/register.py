@@ -138,9 +138,8 @@ FROM unnest('{demo.customer,demo.customer-2}'::text[]) WITH ORDINALITY AS listed
 STATEMENTS = (CUSTOMERS, ORDERS, LINES, DELIVERIES, RETURNS)
 MADE = "SELECT value FROM setting WHERE name = $1"
 HEAVY = """
-SELECT c.id, c.email FROM customer c
-WHERE (SELECT count(*) FROM orders o WHERE o.customer_id = c.id) >= 10
-ORDER BY c.id DESC LIMIT $1"""
+SELECT c.id, c.email FROM unnest($1::text[]) asked (number) JOIN customer c ON c.number = asked.number
+ORDER BY c.number"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +150,15 @@ class Register:
     owner_url: str
     url: str
     postgres: str
-    # Customers with at least ten orders: their ids and addresses.
+    # Customers with twelve orders, drawn evenly over the whole register: their ids and addresses.
     heavy: list[tuple[UUID, str]]
 
 
 def register(server_url: str, customers: int, heavy: int = 200) -> Register:
     """The database of this size on a server, made where it is missing or has grown old.
 
-    `server_url` is of a superuser. The number of customers is a multiple of ten.
+    `server_url` is of a superuser. The number of customers is a multiple of ten. So many of those with
+    twelve orders are there to ask for.
     """
     owner_url = asyncio.run(_database(server_url, f"{PREFIX}{customers}"))
     migrate(owner_url, role=ROLE)
@@ -170,6 +170,13 @@ def as_role(url: str, role: str) -> str:
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{role}@{place}"))
+
+
+def evenly(customers: int, count: int) -> list[str]:
+    """The numbers of so many customers with twelve orders, or of all of them, evenly over the register."""
+    heavy = customers // 10
+    asked = min(count, heavy)
+    return [f"C-{10 * (1 + place * heavy // asked):08}" for place in range(asked)]
 
 
 async def _database(server_url: str, name: str) -> str:
@@ -209,7 +216,7 @@ async def _filled(owner_url: str, customers: int, heavy: int) -> Register:
                 await _fill(connection, customers, utc_now())
             await connection.execute("VACUUM ANALYZE")
             await connection.execute("CHECKPOINT")
-        rows = await connection.fetch(HEAVY, heavy)
+        rows = await connection.fetch(HEAVY, evenly(customers, heavy))
         version = str(await connection.fetchval("SHOW server_version")).partition(" ")[0]
     finally:
         await connection.close()
