@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from gateway.demo.embedded import running
 from gateway.logs import Libraries, open_log
@@ -28,6 +29,10 @@ from tests.world import MADE, World, make_world
 
 if TYPE_CHECKING:
     from tests.retaining import Store
+
+# No example is to be quick: what is loaded when it is first needed is loaded in one of them.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 WORKERS = 2
 SERVER = "GATEWAY_TEST_DATABASE_URL"

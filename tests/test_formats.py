@@ -317,14 +317,14 @@ def test_the_demo_data_is_stored_as_it_is() -> None:
 
 
 @any_kind
-@settings(max_examples=200, deadline=timedelta(milliseconds=500))
+@settings(max_examples=200, deadline=timedelta(seconds=5))
 @given(typed=LIKELY)
 def test_any_text_is_refused_or_has_a_form_that_stays_as_it_is(kind: str, typed: str) -> None:
     stored = outcome(kind, typed)
     assert not isinstance(stored, str) or NORMALISED[kind](stored) == stored
 
 
-@settings(max_examples=300, deadline=timedelta(milliseconds=500))
+@settings(max_examples=300, deadline=timedelta(seconds=5))
 @given(
     local=st.text(st.sampled_from(string.ascii_letters + string.digits + ".+-_'"), min_size=1, max_size=12),
     label=st.text(st.characters(categories=["L", "N", "M"]), min_size=1, max_size=12),
@@ -334,7 +334,7 @@ def test_an_email_address_of_any_script_has_a_form_that_stays_as_it_is(local: st
     assert isinstance(stored, Malformed) or formats.email(str(stored)) == stored == str(stored).lower()
 
 
-@settings(max_examples=500, deadline=timedelta(milliseconds=500))
+@settings(max_examples=500, deadline=timedelta(seconds=5))
 @given(digits=st.from_regex(r"[+0]?[0-9 -]{5,16}", fullmatch=True), region=st.sampled_from(REGIONS))
 def test_a_telephone_number_has_a_form_that_stays_as_it_is_in_every_country(digits: str, region: str) -> None:
     try:
@@ -344,7 +344,7 @@ def test_a_telephone_number_has_a_form_that_stays_as_it_is_in_every_country(digi
     assert {formats.phone(stored, other) for other in (*REGIONS, None)} == {stored}
 
 
-@settings(max_examples=500, deadline=timedelta(milliseconds=500))
+@settings(max_examples=500, deadline=timedelta(seconds=5))
 @given(
     typed=st.text(string.ascii_uppercase + string.digits + " -", max_size=10), region=st.sampled_from(REGIONS)
 )
@@ -357,7 +357,7 @@ def test_a_postal_code_has_a_form_that_stays_as_it_is_in_every_country(typed: st
 
 
 @any_kind
-@settings(max_examples=100, deadline=timedelta(milliseconds=500))
+@settings(max_examples=100, deadline=timedelta(seconds=5))
 @given(typed=st.text(string.ascii_letters + string.digits, min_size=4))
 def test_a_reason_never_holds_the_value(kind: str, typed: str) -> None:
     refusal = outcome(kind, f"§{typed}§\t\0@" * 5)

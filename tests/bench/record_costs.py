@@ -44,8 +44,8 @@ UNRECORDED, ROW, ROW_PLAIN, WHOLE, KNOWN, FLUSHED = STEPS = (
     "nothing recorded",
     "the access record",
     "the access record without its index of subjects",
-    "and disclosures, or the day's count",
-    "the same where all of these are known",
+    "and disclosures, or the day's count, of which all is known",
+    "the same by the statement for what is known",
     "and flushed to disk before the answer",
 )
 
