@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from .cells import UnequalAnswersError
-from .chapters import Target, table
+from .chapters import Target, by_rounds, table
 from .growing import CLIENTS, Part, Say, Scale, named
 from .loaded import Asked, Rounds, answered, gateways, in_turn
 from .place import Place
@@ -99,9 +99,8 @@ def _targets(found: Rounds, loads: Mapping[int, float]) -> Iterable[Target]:
     fewest, most = min(loads), max(loads)
     wanted = f"hot path unchanged: at least {LEAST:g} of that under {fewest:,}"
     for name in ASKED:
-        ratio = found.ratio(str(most), str(fewest), name, CLIENTS)
-        called = f"policy: {name} under {most:,} lines, {CLIENTS} clients"
-        yield Target(called, wanted, str(ratio), ratio.middle >= LEAST)
+        ratios = found.ratios(str(most), str(fewest), name, CLIENTS)
+        yield by_rounds(f"policy: {name} under {most:,} lines, {CLIENTS} clients", wanted, ratios, LEAST)
     longest = loads[most]
     called, wanted = f"policy: loading {most:,} lines", f"under {MOST_LOAD_SECONDS:g} s"
     yield Target(called, wanted, f"{longest:.2f} s", longest < MOST_LOAD_SECONDS)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from .chapters import table
+from .chapters import table, with_range
 from .growing import CLIENTS, Part, Say, Scale, named
 from .loaded import Asked, in_turn, load
 from .place import Place
@@ -42,7 +42,7 @@ def with_workers(place: Place, cores: Cores | None, scale: Scale, say: Say) -> P
         (
             f"{one.name}, {one.title}",
             *(f"{rate:,.0f}" for rate in rates[one.name]),
-            str(found.ratio("2", "1", one.name, MANY)),
+            with_range(found.ratios("2", "1", one.name, MANY)),
         )
         for one in workloads
     ]

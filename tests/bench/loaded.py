@@ -26,18 +26,6 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
-    """One server's answers a second by another's: the rounds' median, and the least and the most of them."""
-
-    middle: float
-    least: float
-    most: float
-
-    def __str__(self) -> str:
-        return f"{self.middle:.2f} ({self.least:.2f} to {self.most:.2f})"
-
-
-@dataclass(frozen=True, slots=True)
 class Rounds:
     """The measures of each cell, one of each round."""
 
@@ -51,11 +39,10 @@ class Rounds:
         """The median of the median times, in milliseconds."""
         return median(one.median_ms for one in self.measures[server, workload, clients])
 
-    def ratio(self, server: str, other: str, workload: str, clients: int) -> Ratio:
+    def ratios(self, server: str, other: str, workload: str, clients: int) -> list[float]:
         """A server's answers a second by another's, round by round."""
         ours, theirs = (self.measures[name, workload, clients] for name in (server, other))
-        found = [one.per_second / two.per_second for one, two in zip(ours, theirs, strict=True)]
-        return Ratio(median(found), min(found), max(found))
+        return [one.per_second / two.per_second for one, two in zip(ours, theirs, strict=True)]
 
 
 @contextmanager
@@ -97,11 +84,12 @@ def answered(port: int, workload: Workload, calls: int = 20) -> list[object]:
 def in_turn(programs: Programs, asked: Sequence[Asked], rounds: int, seconds: float = SECONDS) -> Rounds:
     """Every cell in each round: its servers one right after the other, in the other order every second time.
 
-    Each is asked the same for as long beforehand, so that none is measured cold. Raises
-    `UnequalAnswersError`, before it times anything, where an answer is no data.
+    Each is asked every call once, so that what is read lies in memory, and the same for as long before each
+    cell. Raises `UnequalAnswersError`, before it times anything, where an answer is no data.
     """
-    for one in asked:
-        answered(programs.ports[one.server], one.workload)
+    for server, name in dict.fromkeys((one.server, one.workload.name) for one in asked):
+        workload = next(one.workload for one in asked if (one.server, one.workload.name) == (server, name))
+        answered(programs.ports[server], workload, len(workload.calls))
     cells: dict[tuple[str, int], list[Asked]] = {}
     for one in asked:
         cells.setdefault((one.workload.name, one.clients), []).append(one)

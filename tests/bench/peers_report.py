@@ -57,10 +57,10 @@ counts the day's customers of an employee, which it looks up row by row until th
 after that compares by a digest of the page (every caller here asks for the same page again); it keeps limits
 and budgets; and it writes a line for each request, as it ships (level `info`), here to `os.devnull`.
 
-In W5 the gateway keeps the old value and its source in a row of `change` beside the update; the endpoint by
-hand updates the row and nothing else, as do the peers. The harness's cluster acknowledges what is not yet on
-the disk (`synchronous_commit = off`), and its own servers leave it at that; the gateway and the endpoint by
-hand ask for the disk with whatever they write."""
+In W5 the gateway keeps that the field changed, when and from which source in a row of `change` beside the
+update; the endpoint by hand updates the row and nothing else, as do the peers. The harness's cluster
+acknowledges what is not yet on the disk (`synchronous_commit = off`), and its own servers leave it at that;
+the gateway and the endpoint by hand ask for the disk with whatever they write."""
 HEAD = ("server", "clients", "requests/s (lowest to highest)", "p50 / p99, ms", "the gateway is")
 RECORD_HEAD = (
     "workload",

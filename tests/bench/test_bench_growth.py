@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.app import create_gateway
 from gateway.config import Settings
 from gateway.principal import SigningKey
+from tests.bench.chapters import with_range
 from tests.bench.growing import Scale
 from tests.bench.growth_rows import callers_of
 from tests.bench.load import Measure
@@ -34,7 +35,7 @@ def test_a_ratio_shows_the_rounds_range() -> None:
     found = Rounds(
         {(name, "W1", 16): [Measure(1, 1, rate, 1.0, 1.0) for rate in of] for name, of in rates.items()}
     )
-    assert str(found.ratio("large", "small", "W1", 16)) == "0.90 (0.80 to 1.10)"
+    assert with_range(found.ratios("large", "small", "W1", 16)) == "0.90 (0.80 to 1.10)"
 
 
 def test_each_operation_of_the_memory_is_another_statement(tmp_path: Path) -> None:
