@@ -211,6 +211,15 @@ def desk(world: World, issuer: Issuer) -> Iterator[Desk]:
         yield found
 
 
+@pytest.fixture
+def nothing_waits(request: pytest.FixtureRequest) -> None:
+    """Nothing that another test has left in `writable` waits to be done, sent or told."""
+    from tests.erasing import quiet  # it stands on what is above
+
+    if "writable" in request.fixturenames:
+        quiet(request.getfixturevalue("writable"))
+
+
 @pytest.fixture(scope="module")
 def shop(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """An empty register of the module's own, and its keeper."""

@@ -278,8 +278,7 @@ def quiet(world: World) -> None:
         WHERE kind = 'ERASURE' AND status IN ('RECEIVED', 'ACCEPTED')""")
     world.execute("""UPDATE subject_request SET status = 'COMPLETED', completed_at = executed_at
         WHERE kind = 'ERASURE' AND status = 'EXECUTED'""")
-    world.execute("DELETE FROM mail")
-    world.execute("UPDATE erasure_notice SET sent_at = created_at WHERE sent_at IS NULL")
+    quiet_mail(world)
 
 
 def deliver_all(world: World, person: Person) -> None:

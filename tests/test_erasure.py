@@ -45,12 +45,7 @@ from tests.signing_in import PASSWORD, call, registered
 from tests.world import NOW, World
 from tests.writing import kept, key_of
 
-
-@pytest.fixture(autouse=True)
-def _nothing_waits(request: pytest.FixtureRequest) -> None:
-    """Nothing that another test has left waits to be done, sent or told."""
-    if "writable" in request.fixturenames:
-        quiet(request.getfixturevalue("writable"))
+pytestmark = pytest.mark.usefixtures("nothing_waits")
 
 
 def test_every_table_about_a_customer_is_emptied_deleted_or_kept_for_a_reason() -> None:

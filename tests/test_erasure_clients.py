@@ -16,7 +16,6 @@ from tests.erasing import (
     deliver_all,
     found_of,
     new_person,
-    quiet,
     quiet_mail,
     tick,
 )
@@ -28,10 +27,7 @@ from tests.writing import PLACE, at_once, basket, kept
 
 AFTER = 3 * DAY
 
-
-@pytest.fixture(autouse=True)
-def _nothing_waits(writable: World) -> None:
-    quiet(writable)
+pytestmark = pytest.mark.usefixtures("nothing_waits")
 
 
 def orders(world: World, person: Person) -> Callable[[], None]:

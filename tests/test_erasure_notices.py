@@ -29,7 +29,6 @@ from tests.erasing import (
     found_of,
     new_person,
     of_database,
-    quiet,
     request_of,
     sends,
     tick,
@@ -38,12 +37,7 @@ from tests.shipments import insert
 from tests.world import NOW, World
 from tests.writing import kept, key_of
 
-
-@pytest.fixture(autouse=True)
-def _nothing_waits(request: pytest.FixtureRequest) -> None:
-    """Nothing that another test has left waits to be done, sent or told."""
-    if "writable" in request.fixturenames:
-        quiet(request.getfixturevalue("writable"))
+pytestmark = pytest.mark.usefixtures("nothing_waits")
 
 
 def test_it_is_over_when_the_person_and_the_recipients_are_told_and_the_address_goes_with_it(

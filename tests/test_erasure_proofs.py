@@ -33,7 +33,6 @@ from tests.erasing import (
     new_guest,
     new_person,
     of_database,
-    quiet,
     quiet_mail,
     request_of,
     sends,
@@ -50,10 +49,7 @@ from tests.writing import another_gateway, kept
 
 AFTER = 3 * DAY
 
-
-@pytest.fixture(autouse=True)
-def _nothing_waits(writable: World) -> None:
-    quiet(writable)
+pytestmark = pytest.mark.usefixtures("nothing_waits")
 
 
 class Crash(Exception):

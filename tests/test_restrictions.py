@@ -18,7 +18,6 @@ from tests.erasing import (
     decided,
     lifts,
     new_person,
-    quiet,
     sends,
 )
 from tests.world import NOW, World
@@ -26,8 +25,7 @@ from tests.writing import kept, key_of
 
 
 @pytest.fixture(autouse=True)
-def _nothing_waits(writable: World) -> None:
-    quiet(writable)
+def _nobody_is_restricted(nothing_waits: None, writable: World) -> None:
     lifts(writable)
 
 

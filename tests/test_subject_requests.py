@@ -27,7 +27,6 @@ from tests.erasing import (
     found_of,
     lifts,
     new_person,
-    quiet,
     sends,
     tick,
 )
@@ -35,12 +34,7 @@ from tests.shipments import insert
 from tests.world import NOW, World
 from tests.writing import GUEST, PLACE, another_gateway, at_once, basket, holder, kept, key_of
 
-
-@pytest.fixture(autouse=True)
-def _nothing_waits(request: pytest.FixtureRequest) -> None:
-    """Nothing that another test has left waits to be done, sent or told."""
-    if "writable" in request.fixturenames:
-        quiet(request.getfixturevalue("writable"))
+pytestmark = pytest.mark.usefixtures("nothing_waits")
 
 
 def test_a_request_is_told_to_the_person_and_taken_back_until_it_is_done(writable: World) -> None:

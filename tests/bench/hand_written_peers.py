@@ -14,28 +14,9 @@ from typing import Any
 from starlette.applications import Starlette
 
 from .hand_written import SERVICE, Caller, Operation, Values, application, changed, own
-from .hand_written_sql import RECORDED_DELIVERIES, SEEN, TIME, deliveries, listed, recorded
+from .hand_written_sql import RECORDED_DELIVERIES, SEEN, TIME, deliveries, listed, one_customer, recorded
 
-ONE_CUSTOMER = f"""
-SELECT convert_to(json_build_object('customer', (
-  SELECT row_to_json(found) FROM (
-    SELECT encode(('Customer:' || c.id)::bytea, 'base64') AS id, c.first_name AS "firstName", c.surname,
-      c.street_address AS "streetAddress", c.postal_code AS "postalCode", c.postal_town AS "postalTown",
-      c.phone, c.email, (
-        SELECT json_build_object('nodes', coalesce(json_agg(one), '[]')) FROM (
-          SELECT encode(('Order:' || o.id)::bytea, 'base64') AS id,
-            to_char(o.placed_at, {TIME}) AS "placedAt", o.status,
-            json_build_object('amount', o.total::text) AS total, (
-              SELECT json_build_object('nodes', coalesce(json_agg(one), '[]')) FROM (
-                SELECT l.sku, l.name, l.quantity FROM order_line l
-                WHERE l.order_id = o.id ORDER BY l.id DESC LIMIT 20) one) AS lines, (
-              SELECT json_build_object('nodes', coalesce(json_agg(one), '[]')) FROM (
-                SELECT (SELECT row_to_json(by) FROM (SELECT k.name) by) AS carrier,
-                  d.tracking_code AS "trackingCode", d.status, to_char(d.promised_at, {TIME}) AS "promisedAt"
-                FROM delivery d LEFT JOIN carrier k ON k.id = d.carrier_id
-                WHERE d.order_id = o.id ORDER BY d.id DESC LIMIT 1) one) AS deliveries
-          FROM orders o WHERE o.customer_id = c.id ORDER BY o.id DESC LIMIT 10) one) AS orders
-    FROM customer c WHERE c.id = $1 AND c.id = $2) found))::text, 'UTF8')"""
+ONE_CUSTOMER = one_customer("json_build_object('amount', o.total::text)", 1)
 
 _FULL = """first_name AS "firstName", surname, street_address AS "streetAddress",
     postal_code AS "postalCode", postal_town AS "postalTown", phone, email,

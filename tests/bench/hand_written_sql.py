@@ -10,7 +10,10 @@ import hashlib
 
 TIME = '\'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\''
 
-ONE_CUSTOMER = f"""
+
+def one_customer(total: str, first: int) -> str:
+    """A customer with their orders, each with its `total` as this JSON and its `first` deliveries."""
+    return f"""
 SELECT convert_to(json_build_object('customer', (
   SELECT row_to_json(found) FROM (
     SELECT encode(('Customer:' || c.id)::bytea, 'base64') AS id, c.first_name AS "firstName", c.surname,
@@ -19,7 +22,7 @@ SELECT convert_to(json_build_object('customer', (
         SELECT json_build_object('nodes', coalesce(json_agg(one), '[]')) FROM (
           SELECT encode(('Order:' || o.id)::bytea, 'base64') AS id, o.status,
             to_char(o.placed_at, {TIME}) AS "placedAt",
-            json_build_object('amount', o.total::text, 'currency', o.currency) AS total, (
+            {total} AS total, (
               SELECT json_build_object('nodes', coalesce(json_agg(one), '[]')) FROM (
                 SELECT l.sku, l.name, l.quantity FROM order_line l
                 WHERE l.order_id = o.id ORDER BY l.id DESC LIMIT 20) one) AS lines, (
@@ -27,9 +30,12 @@ SELECT convert_to(json_build_object('customer', (
                 SELECT (SELECT row_to_json(by) FROM (SELECT k.name) by) AS carrier,
                   d.tracking_code AS "trackingCode", d.status, to_char(d.promised_at, {TIME}) AS "promisedAt"
                 FROM delivery d LEFT JOIN carrier k ON k.id = d.carrier_id
-                WHERE d.order_id = o.id ORDER BY d.id DESC LIMIT 5) one) AS deliveries
+                WHERE d.order_id = o.id ORDER BY d.id DESC LIMIT {first}) one) AS deliveries
           FROM orders o WHERE o.customer_id = c.id ORDER BY o.id DESC LIMIT 10) one) AS orders
     FROM customer c WHERE c.id = $1 AND c.id = $2) found))::text, 'UTF8')"""
+
+
+ONE_CUSTOMER = one_customer("json_build_object('amount', o.total::text, 'currency', o.currency)", 5)
 
 UPDATE = """
 UPDATE customer SET phone = $3, last_active_at = $4, version = version + 1 WHERE id = $1 AND id = $2
