@@ -35,7 +35,6 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import SQLModel
 
 from schema.fields import Kind
@@ -46,7 +45,7 @@ from ..policy import Policy
 from ..row_rules import AllRows, Scope, Where, rows
 from ..row_rules.parts import Condition, caller, row_of
 from ..statements.bound import compiled
-from ..statements.json_values import Expression, standalone_object, text_literal, written
+from ..statements.json_values import Expression, joined, object_of, text_literal, written
 from ..statements.json_values import global_id as shown_id
 from .export import Section
 from .parts import PARENTS, PARTS, Part, tags_of
@@ -230,16 +229,16 @@ def _pages(part: Part, place: int) -> Select[int, str]:
     section = _section(part)
     row = section.row
     count = func.row_number().over(order_by=[row.c[key.name] for key in row.primary_key])
-    written_row = cast(standalone_object(section.values, row), Text())
-    query = select((count - _whole(1)).label("count"), written_row.label("text"))
+    written_row = object_of(section.values).sql().label("text")
+    query = select((count - _whole(1)).label("count"), written_row)
     rows = query.select_from(row).where(*section.conditions).subquery("entry")
     # Whole numbers are divided without a rest.
     page = rows.c.count.op("/")(_whole(PIECE_ROWS))
     pages = select(page.label("page"), rows.c.count, rows.c.text).subquery("paged")
-    joined = func.string_agg(pages.c.text, aggregate_order_by(text_literal(","), pages.c.count))
     comma = case((pages.c.page > _whole(0), text_literal(",")), else_=text_literal(""))
     number = _whole(place * STEP + 1) + pages.c.page
-    return select(number.label("number"), comma.concat(joined).label("text")).group_by(pages.c.page)
+    whole = comma.concat(joined(pages.c.text, pages.c.count))
+    return select(number.label("number"), whole.label("text")).group_by(pages.c.page)
 
 
 def _whole(number: int) -> ColumnElement[int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import FromClause, Text, Uuid, bindparam, cast, select
+from sqlalchemy import FromClause, Uuid, bindparam, select
 
 from schema.fields import Keys, Listed, Scalar, ValueObject
 from schema.model import Field, Model
@@ -21,10 +21,9 @@ from ..row_rules import Scope
 from ..statements.bound import compiled
 from ..statements.builder import Builder
 from ..statements.conditions import Sql, visible
-from ..statements.json_values import Pair, columns, list_value, object_of, small_object
+from ..statements.json_values import Pair, joined, list_of, object_of, single
 
 FORMAT = "customer-export/1"
-_ROW = "exported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +92,10 @@ def statement(given: Iterable[Section]) -> tuple[str, tuple[str, ...]]:
     pairs: list[Pair] = []
     for section in given:
         row = section.row
-        query = select(*columns(section.values)).select_from(row)
-        query = query.where(*section.conditions).order_by(row.c.id)
-        pairs.append((section.name, object_of(select(list_value(section.values, query.subquery(_ROW))))))
-    return compiled(select(cast(small_object(pairs), Text()).label("entities")))
+        query = select(object_of(section.values).sql().label("object")).select_from(row)
+        rows = query.where(*section.conditions).order_by(row.c.id).subquery("exported")
+        pairs.append((section.name, list_of(single(select(joined(rows.c.object))))))
+    return compiled(select(object_of(pairs).sql().label("entities")))
 
 
 def document(header: Mapping[str, object], coordinates: Iterable[str], entities: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, LargeBinary, Text, cast, func, literal_column, select
+from sqlalchemy import Boolean, LargeBinary, select
 from sqlalchemy.dialects.postgresql import array
 
 from ..config import Settings
@@ -82,8 +82,7 @@ def compile_plan(
         return NoStatement()
     recorder = Recorder(recording, only_found, is_brief) if isinstance(recording, Recording) else None
     builder = Builder(plan.scope, recorder=recorder)
-    body = func.convert_to(cast(builder.whole(plan), Text()), literal_column("'UTF8'"))
-    query = select(body.label("body"))
+    query = select(builder.whole(plan).label("body"))
     if builder.cursors:
         seen_rows: Any = [seen for _, seen in builder.cursors]
         query = query.add_columns(array(seen_rows, type_=Boolean()).label("cursors"))

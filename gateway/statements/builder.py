@@ -9,22 +9,19 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     CTE,
-    JSON,
     ColumnElement,
     FromClause,
     Integer,
+    LargeBinary,
     Select,
-    Subquery,
     Text,
     Uuid,
     bindparam,
     case,
-    cast,
     func,
     literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.types import TypeEngine
 
 from schema.fields import Keys, Listed, Mask, Scalar, ToMany, ToOne, ValueObject
@@ -55,25 +52,32 @@ from ..row_rules import Scope, row_of
 from .conditions import condition_sql, operand_type, visible
 from .connections import connection_value
 from .json_values import (
-    ROW,
+    NULL,
     Expression,
+    Json,
+    JsonText,
+    Made,
     Pair,
-    columns,
     entries,
     global_ids,
-    json_null,
-    list_value,
+    joined,
+    json_literal,
+    json_of,
+    json_text,
+    list_of,
     object_of,
-    row_value,
-    standalone_object,
+    single,
     text_literal,
-    wide_object,
     written,
 )
 from .judging import Judging
 from .records import Recorder
 
 Read = Callable[[Mapping[str, object]], object]
+# The column of a row's object. No response key can be this name (GraphQL specification, section 2.1.9).
+OBJECT = "object$"
+# The name of the sub-select of a list's rows.
+ROWS = "rows$"
 # A count of so few tells of each of them; so many that a caller names are on the record.
 FEW, MOST_NAMED = 20, 100
 
@@ -117,13 +121,13 @@ class Builder:
 
     # ------------------------------------------------------------ roots
 
-    def root(self, root: Root) -> Expression:
+    def root(self, root: Root) -> Made:
         """The JSON of a root field."""
         match root:
             case Constant(_, value):
-                return json_null() if value is None else text_literal(value)
+                return json_literal(value)
             case LocalRoot(key=key):
-                return cast(bindparam(f"local_{key}", type_=Text()), JSON())
+                return bindparam(f"local_{key}", type_=JsonText())
             case ListRoot(_, connection):
                 return connection_value(self, connection, None, ())
             case LookupRoot():
@@ -159,7 +163,7 @@ class Builder:
         )
         return self._single(root.record, query, row, ())
 
-    def _nodes(self, root: NodesRoot) -> Expression:
+    def _nodes(self, root: NodesRoot) -> Json:
         keys = self.bind(root.operand, ARRAY(Uuid()))
         types = self._bind(root.operand.type_names, ARRAY(Text()))
         wanted = (
@@ -170,11 +174,8 @@ class Builder:
             for record in root.records
         ]
         self._mark_nodes(root, keys)
-        entry = case(*choices) if choices else json_null()
-        listed = func.json_agg(aggregate_order_by(entry, wanted.c.place))
-        return object_of(
-            select(func.coalesce(listed, literal_column("'[]'::json"), type_=JSON())).select_from(wanted)
-        )
+        entry = json_of(case(*choices)) if choices else NULL
+        return list_of(single(select(joined(entry.sql(), wanted.c.place)).select_from(wanted)))
 
     def _mark_nodes(self, root: NodesRoot, keys: ColumnElement[Any]) -> None:
         if not self.is_recording(()):
@@ -226,20 +227,15 @@ class Builder:
         """Whether the rows of a root list are found by personal data."""
         return self.is_recording(outer) and self.recorder is not None and self.recorder.is_comparing()
 
-    def _found(
-        self,
-        record: Record,
-        query: Select[Any],
-        row: FromClause,
-        outer: tuple[FromClause, ...],
-        pairs: Sequence[Pair],
-    ) -> Subquery:
-        """The rows of a query with a record's columns, under the name by which they become objects."""
-        labels = columns(pairs)
+    def _objects(
+        self, record: Record, query: Select[Any], row: FromClause, outer: tuple[FromClause, ...]
+    ) -> Select[Any]:
+        """The objects of a query's rows."""
+        made = object_of(self.pairs(record, row, outer)).sql().label(OBJECT)
         if not self.is_recording(outer):
-            return query.add_columns(*labels).subquery(ROW)
-        rows = self.marked(query.add_columns(*labels), record.entity, (record,), row)
-        return select(*(rows.c[label.key] for label in labels)).subquery(ROW)
+            return query.add_columns(made)
+        rows = self.marked(query.add_columns(made), record.entity, (record,), row)
+        return select(rows.c[OBJECT])
 
     # ------------------------------------------------------------ records
 
@@ -255,33 +251,28 @@ class Builder:
     def _single(
         self, record: Record, query: Select[Any], row: FromClause, outer: tuple[FromClause, ...]
     ) -> Expression:
-        pairs = self.pairs(record, row, outer)
-        found = self._found(record, query, row, outer, pairs)
-        return object_of(select(row_value(pairs, found)), *outer)
+        return single(self._objects(record, query, row, outer), *outer)
 
     def rows_list(
         self, record: Record, query: Select[Any], row: FromClause, outer: tuple[FromClause, ...]
-    ) -> Expression:
+    ) -> Json:
         """The list of the rows of a limited query, each as the record's object."""
         query, row = self._judging.page(record, query, row, is_marked=self.is_recording(outer))
-        pairs = self.pairs(record, row, outer)
-        found = self._found(record, query, row, outer, pairs)
-        return object_of(select(list_value(pairs, found)), *outer)
+        rows = self._objects(record, query, row, outer).subquery(ROWS)
+        return list_of(single(select(joined(rows.c[OBJECT])), *outer))
 
-    def row_object(self, record: Record, row: FromClause, outer: tuple[FromClause, ...]) -> Expression:
+    def row_object(self, record: Record, row: FromClause, outer: tuple[FromClause, ...]) -> Json:
         """The record's object of one row that the enclosing query has at hand."""
-        return standalone_object(self.pairs(record, row, outer), *outer, row)
+        return object_of(self.pairs(record, row, outer))
 
     def pairs(self, record: Record, row: FromClause, outer: tuple[FromClause, ...]) -> list[Pair]:
         """The keys of a record and their values on a row."""
         return [(item.key, self._item(record, item, row, (*outer, row))) for item in record.items]
 
-    def _item(self, record: Record, item: Item, row: FromClause, outer: tuple[FromClause, ...]) -> Expression:
+    def _item(self, record: Record, item: Item, row: FromClause, outer: tuple[FromClause, ...]) -> Made:
         match item:
-            case Constant(_, None):
-                return json_null()
-            case Constant(_, str(text)):
-                return text_literal(text)
+            case Constant(_, text):
+                return json_literal(text)
             case Value():
                 return self._value(record, item, row, outer)
             case ToOneRecord(_, field, related) if isinstance(field.source, ToOne):
@@ -297,9 +288,7 @@ class Builder:
             raise AssertionError(f"{field.coordinate} is no scalar")
         return field.source.expression(row)
 
-    def _value(
-        self, record: Record, value: Value, row: FromClause, outer: tuple[FromClause, ...]
-    ) -> Expression:
+    def _value(self, record: Record, value: Value, row: FromClause, outer: tuple[FromClause, ...]) -> Made:
         shown = self._shown(record, value, row, outer)
         match value.decision:
             case Shown():
@@ -310,9 +299,10 @@ class Builder:
                 holds, table = self._judging.holds, record.entity.table.name
                 choices = []
                 if read:
-                    choices.append((holds(read, known, table, row), shown))
+                    choices.append((holds(read, known, table, row), json_text(shown)))
                 if mask:
-                    choices.append((holds(mask, known, table, row), self._masked(value.field, row)))
+                    masked = self._masked(value.field, row)
+                    choices.append((holds(mask, known, table, row), json_text(masked)))
                 return case(*choices)
 
     def _masked(self, field: Field, row: FromClause) -> Expression:
@@ -321,21 +311,19 @@ class Builder:
             raise AssertionError(f"{field.coordinate} has no mask")
         return mask.of(self._plain(field, row))
 
-    def _shown(
-        self, record: Record, value: Value, row: FromClause, outer: tuple[FromClause, ...]
-    ) -> Expression:
+    def _shown(self, record: Record, value: Value, row: FromClause, outer: tuple[FromClause, ...]) -> Made:
         match value.field.source:
             case ValueObject(parts=parts, present=present):
                 pairs = [
                     (
                         key,
-                        text_literal(part.value or "")
+                        json_literal(part.value)
                         if isinstance(part, Constant)
                         else written(parts[part][0], parts[part][1](row), ""),
                     )
                     for key, part in value.parts
                 ]
-                return case((present(row).is_not(None), standalone_object(pairs, *outer)))
+                return case((present(row).is_not(None), object_of(pairs).sql()))
             case Keys(target, column):
                 return global_ids(target, row.c[column])
             case Listed(column=column):
@@ -346,11 +334,11 @@ class Builder:
     # ------------------------------------------------------------ the whole
 
     def whole(self, plan: Plan) -> Expression:
-        """The JSON of `data`."""
-        pairs = [(root.key, self._recorded(root)) for root in plan.roots]
-        return standalone_object(pairs) if pairs else wide_object(pairs)
+        """The JSON of `data`, as `bytea`."""
+        made = object_of([(root.key, self._recorded(root)) for root in plan.roots])
+        return func.convert_to(made.sql(), literal_column("'UTF8'"), type_=LargeBinary())
 
-    def _recorded(self, root: Root) -> Expression:
+    def _recorded(self, root: Root) -> Made:
         if self.recorder is None:
             return self.root(root)
         self.recorder.begin(root)

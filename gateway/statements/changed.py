@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, FromClause, Text, cast, func, literal_column
+from sqlalchemy import Column, FromClause
 from sqlalchemy.sql import visitors
 
 from schema.fields import Scalar, ValueObject
@@ -41,8 +41,7 @@ def _is_of_the_row(item: object) -> bool:
 
 def body_of(plan: Plan, row: FromClause) -> Any:
     """The JSON of a payload, as `bytea`, whose entity is this row."""
-    whole = Builder(plan.scope, row).whole(plan)
-    return func.convert_to(cast(whole, Text()), literal_column("'UTF8'")).label("body")
+    return Builder(plan.scope, row).whole(plan).label("body")
 
 
 def needed_columns(plan: Plan, table: str) -> list[str]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Subquery,
+    Text,
     Uuid,
     exists,
     false,
@@ -42,7 +43,18 @@ from ..plan.values import (
     TotalCount,
 )
 from .conditions import beyond_cursor, condition_sql, sort_columns, visible
-from .json_values import Expression, Pair, global_id, object_of, small_object, text_literal
+from .json_values import (
+    Expression,
+    Json,
+    Made,
+    Pair,
+    global_id,
+    joined,
+    json_literal,
+    list_of,
+    object_of,
+    single,
+)
 
 if TYPE_CHECKING:
     from .builder import Builder
@@ -56,7 +68,7 @@ Keys = Subquery | CTE
 NAMING = frozenset({"id", "number", "email", "reference", "trackingCode"})
 
 
-def connection_value(builder: Builder, connection: Connection, parent: Parent, outer: Outer) -> Expression:
+def connection_value(builder: Builder, connection: Connection, parent: Parent, outer: Outer) -> Made:
     """The JSON of a connection; `parent` is the column that holds the parent's id, and that id."""
     listing = _Listing(builder, connection, parent, outer)
     if builder.is_comparing(outer):
@@ -65,7 +77,7 @@ def connection_value(builder: Builder, connection: Connection, parent: Parent, o
     lists = [item for item in connection.items if isinstance(item, Nodes)]
     if counted or (lists and connection.page.backward) or len(lists) > 1:
         return listing.paged()
-    return small_object([(item.key, listing.direct(item)) for item in connection.items])
+    return object_of([(item.key, listing.direct(item)) for item in connection.items])
 
 
 class _Listing:
@@ -80,7 +92,7 @@ class _Listing:
         self._after = self._cursor(page.after)
         self._before = self._cursor(page.before)
 
-    def direct(self, item: ConnectionItem) -> Expression:
+    def direct(self, item: ConnectionItem) -> Made:
         """A part of a page that is only listed."""
         match item:
             case Nodes(_, record):
@@ -92,7 +104,7 @@ class _Listing:
             case TotalCount():
                 return self._total()
             case Constant(_, value):
-                return text_literal(value or "")
+                return json_literal(value)
         raise AssertionError("a page with edges or page info is not only listed")
 
     def paged(self) -> Expression:
@@ -102,7 +114,7 @@ class _Listing:
         # `HAVING true` makes it one row, also where no part of it is an aggregate.
         source = select().select_from(keys.join(row, row.c.id == keys.c.id)).having(true())
         pairs = [(item.key, self._part(item, keys, row)) for item in self.connection.items]
-        return object_of(source.add_columns(small_object(pairs)), *self.outer)
+        return single(source.add_columns(object_of(pairs).sql()), *self.outer)
 
     # ------------------------------------------------------------ rows
 
@@ -152,53 +164,52 @@ class _Listing:
 
     # ------------------------------------------------------------ parts
 
-    def _part(self, item: ConnectionItem, keys: Keys, row: FromClause) -> Expression:
+    def _part(self, item: ConnectionItem, keys: Keys, row: FromClause) -> Made:
         match item:
             case Nodes(_, record):
                 return self._listed(self.builder.row_object(record, row, self.outer), keys)
             case Edges():
-                return self._listed(small_object(self._edge(item, row)), keys)
+                return self._listed(object_of(self._edge(item, row)), keys)
             case PageInfo():
-                return small_object([(key, self._page_field(part, keys, row)) for key, part in item.items])
+                return object_of([(key, self._page_field(part, keys)) for key, part in item.items])
             case TotalCount():
                 return self._total()
             case Constant(_, value):
-                return text_literal(value or "")
+                return json_literal(value)
 
     def _edge(self, edges: Edges, row: FromClause) -> list[Pair]:
         pairs: list[Pair] = []
         for key, part in edges.items:
             match part:
                 case None:
-                    pairs.append((key, self._cursor_text(row)))
+                    pairs.append((key, self._cursor_text(row.c.id)))
                 case Constant(_, value):
-                    pairs.append((key, text_literal(value or "")))
+                    pairs.append((key, json_literal(value)))
                 case Record():
                     pairs.append((key, self.builder.row_object(part, row, self.outer)))
         return pairs
 
-    def _listed(self, entry: Expression, keys: Keys) -> Expression:
+    def _listed(self, entry: Json, keys: Keys) -> Json:
         place = keys.c.place
         order = place.desc() if self.connection.page.backward else place.asc()
-        listed = func.json_agg(aggregate_order_by(entry, order)).filter(self._on_page(keys))
-        return func.coalesce(listed, literal_column("'[]'::json"), type_=JSON())
+        return list_of(joined(entry.sql(), order).filter(self._on_page(keys)))
 
     def _on_page(self, keys: Keys) -> ColumnElement[bool]:
         return keys.c.place <= _number(self.connection.page.size)
 
-    def _page_field(self, part: PageField | Constant, keys: Keys, row: FromClause) -> Expression:
+    def _page_field(self, part: PageField | Constant, keys: Keys) -> Made:
         backward = self.connection.page.backward
         match part:
             case Constant(_, value):
-                return text_literal(value or "")
+                return json_literal(value)
             case PageField.HAS_NEXT:
                 return self._more_outside(self._before, after=True) if backward else self._more(keys)
             case PageField.HAS_PREVIOUS:
                 return self._more(keys) if backward else self._more_outside(self._after, after=False)
             case PageField.START:
-                return self._edge_cursor(keys, row, first=not backward)
+                return self._edge_cursor(keys, first=not backward)
             case PageField.END:
-                return self._edge_cursor(keys, row, first=backward)
+                return self._edge_cursor(keys, first=backward)
 
     def _more(self, keys: Keys) -> Expression:
         return func.count(keys.c.id) > _number(self.connection.page.size)
@@ -212,14 +223,14 @@ class _Listing:
         # Comparing nulls is neither true nor false, where the row and the cursor's both have none.
         return exists(self._matching(row).where(inside.is_not(true())).add_columns(literal_column("1")))
 
-    def _edge_cursor(self, keys: Keys, row: FromClause, *, first: bool) -> Expression:
+    def _edge_cursor(self, keys: Keys, *, first: bool) -> Expression:
         place = keys.c.place
         order = place.asc() if first else place.desc()
-        cursors = func.json_agg(aggregate_order_by(self._cursor_text(row), order), type_=JSON())
-        return cursors.filter(self._on_page(keys)).op("->", return_type=JSON())(literal_column("0"))
+        ids = func.json_agg(aggregate_order_by(keys.c.id, order), type_=JSON()).filter(self._on_page(keys))
+        return self._cursor_text(ids.op("->>", return_type=Text())(literal_column("0")))
 
-    def _cursor_text(self, row: FromClause) -> Expression:
-        return global_id(self.connection.entity.name, row.c.id)
+    def _cursor_text(self, key: Expression) -> Expression:
+        return global_id(self.connection.entity.name, key)
 
     def mark_named(self) -> None:
         """Has the rows seen that the list's condition names."""

@@ -1,22 +1,23 @@
-"""How values and objects become JSON inside PostgreSQL.
+"""How values and objects become JSON inside PostgreSQL: as text, put together of its parts.
 
-# PERF: `json_agg` and `row_to_json` over a sub-select's row type write a list in 0.75 of the time of
-# `json_build_object` per row (tests/bench/report.md).
+# PERF: PostgreSQL's 4.3 ms for 1,000 orders of six values by `json_agg` over the rows of a sub-select, which
+# looks every column's type up again for each row, became 3.3 (W3b unrecorded, the two statements in turn by
+# one connection; the ways beside each other: tests/bench/report.md, "Single steps").
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    JSON,
+    Boolean,
     ColumnElement,
-    Label,
+    Integer,
     LargeBinary,
     Select,
-    Subquery,
     Text,
     cast,
     column,
@@ -25,49 +26,139 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
-from sqlalchemy.dialects.postgresql import JSONB, array
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from schema.fields import Kind
 
 from ..plan.values import Constant
 
 Expression = ColumnElement[Any]
-Pair = tuple[str, Expression]
 
-# The name of every sub-select whose rows become objects. No response key can be this name (GraphQL
-# specification, section 2.1.9), so that naming the row never names a column.
-ROW = "row$"
+# PostgreSQL refuses a function call of more than 100 arguments.
+MOST_ARGUMENTS = 100
 
-# PostgreSQL cuts names at 63 bytes and refuses a row of more than 1,664 columns.
-LONGEST_NAME_BYTES = 63
-MOST_COLUMNS = 1600
-# ... and a function call of more than 100 arguments.
-MOST_PAIRS = 50
+
+class JsonText(Text):
+    """The type of an expression that is null, or whose text is JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """JSON of fixed text with expressions between; one of them that is null adds nothing."""
+
+    parts: tuple[str | Expression, ...]
+
+    def sql(self) -> Expression:
+        """The whole as one expression, which is never null."""
+        pieces = [_literal(part) if isinstance(part, str) else part for part in _merged(self.parts)]
+        while len(pieces) > MOST_ARGUMENTS:
+            starts = range(0, len(pieces), MOST_ARGUMENTS)
+            pieces = [func.concat(*pieces[start : start + MOST_ARGUMENTS]) for start in starts]
+        return func.concat(*pieces, type_=JsonText())
+
+
+# What stands in JSON: JSON that is never null, or an expression of a value or of JSON that may be.
+Made = Expression | Json
+Pair = tuple[str, Made]
+
+NULL = Json(("null",))
+
+
+def _merged(parts: Sequence[str | Expression]) -> Iterator[str | Expression]:
+    text = ""
+    for part in parts:
+        if isinstance(part, str):
+            text += part
+            continue
+        if text:
+            yield text
+        yield part
+        text = ""
+    if text:
+        yield text
+
+
+def _literal(text: str) -> Expression:
+    escaped = text.replace("'", "''")
+    return literal_column(f"'{escaped}'", Text())
 
 
 def text_literal(text: str) -> Expression:
     """A constant text: names of types and fields only, never a caller's value."""
-    escaped = text.replace("'", "''")
-    return literal_column(f"'{escaped}'::text", Text())
+    return literal_column(f"{_literal(text)}::text", Text())
 
 
-def json_null() -> Expression:
-    """A JSON null."""
-    return literal_column("NULL::json", JSON())
+def json_literal(text: str | None) -> Json:
+    """A constant text as JSON: names of types and fields only, which have no character to escape."""
+    return NULL if text is None else Json((f'"{text}"',))
+
+
+def json_text(value: Made) -> Expression:
+    """The JSON of a value, null where it is null."""
+    if isinstance(value, Json):
+        return value.sql()
+    match value.type:
+        case JsonText():
+            return value
+        case Integer() | Boolean():
+            return cast(value, JsonText())
+        case _:
+            return cast(func.to_json(value), JsonText())
+
+
+def json_of(value: Made) -> Json:
+    """The JSON of a value, `null` where it is null."""
+    if isinstance(value, Json):
+        return value
+    return Json((func.coalesce(json_text(value), literal_column("'null'"), type_=JsonText()),))
+
+
+def object_of(pairs: Sequence[Pair]) -> Json:
+    """An object of these keys, which are GraphQL names, and values."""
+    parts: list[str | Expression] = []
+    for key, value in pairs:
+        parts += (f'{"," if parts else ""}"{key}":', *json_of(value).parts)
+    return Json(("{", *parts, "}"))
+
+
+def list_of(entries: Expression) -> Json:
+    """A list of entries that are `joined`, of none where it is null."""
+    return Json(("[", entries, "]"))
+
+
+def joined(entry: Expression, *order: ColumnElement[Any]) -> Any:
+    """The JSON of all rows with commas between, null where there is none; in this order, or the rows' own."""
+    comma = literal_column("','", Text())
+    return func.string_agg(entry, aggregate_order_by(comma, *order) if order else comma, type_=JsonText())
+
+
+def single(query: Select[Any], *outer: Any) -> Expression:
+    """The JSON that a query's one row is, null where it has none, within the rows of `outer`."""
+    return type_coerce(query.correlate(*outer).scalar_subquery(), JsonText())
 
 
 def written(kind: Kind | None, value: Expression, type_name: str) -> Expression:
     """A value as its scalar is written: ids as global ids, times in UTC, decimals as text."""
     match kind:
         case Kind.ID:
-            return global_id(type_name, value)
+            return _quoted(global_id(type_name, value))
         case Kind.TIME:
             # INVARIANT: every session's time zone is UTC (`gateway.database`).
-            return func.to_char(value, literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""))
+            form = r"""'\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'"""
+            return func.to_char(value, literal_column(form), type_=JsonText())
         case Kind.DECIMAL:
-            return cast(value, Text())
+            return _quoted(cast(value, Text()))
+        case Kind.ENUM:
+            # INVARIANT: the database holds enumerations' own names alone (`tests/test_json_values.py`).
+            return _quoted(value)
         case _:
             return value
+
+
+def _quoted(text: Expression) -> Expression:
+    """A text that has no character to escape, as JSON, null where it is null."""
+    quote = literal_column("""'"'""", Text())
+    return type_coerce(quote.concat(text).concat(quote), JsonText())
 
 
 def global_id(type_name: str, key: Expression) -> Expression:
@@ -83,80 +174,18 @@ def global_ids(type_name: str, keys: Expression) -> Expression:
     return func.array(listed.scalar_subquery(), type_=ARRAY(Text()))
 
 
-def entries(
-    parts: Sequence[tuple[str, str | Constant]], listed: Expression, outer: Sequence[Any]
-) -> Expression:
+def entries(parts: Sequence[tuple[str, str | Constant]], listed: Expression, outer: Sequence[Any]) -> Json:
     """The objects of a JSON array, each with these parts of it under their keys, in its order."""
     entry = func.jsonb_array_elements(listed).table_valued(column("value", JSONB()), with_ordinality="place")
     entry = entry.render_derived(name="entry")
     pairs = [
         (
             key,
-            text_literal(part.value or "")
+            json_literal(part.value)
             if isinstance(part, Constant)
-            else entry.c.value.op("->")(text_literal(part)),
+            else cast(entry.c.value.op("->")(text_literal(part)), JsonText()),
         )
         for key, part in parts
     ]
-    found = select(*columns(pairs)).select_from(entry).order_by(entry.c.place).subquery(ROW)
-    return object_of(select(list_value(pairs, found)), *outer)
-
-
-def is_narrow(pairs: Sequence[Pair]) -> bool:
-    """Whether an object's keys can be the column names of one row."""
-    return len(pairs) <= MOST_COLUMNS and all(len(key.encode()) <= LONGEST_NAME_BYTES for key, _ in pairs)
-
-
-def columns(pairs: Sequence[Pair]) -> list[Label[Any]]:
-    """The columns of a sub-select whose rows `row_value` reads as objects."""
-    if pairs and is_narrow(pairs):
-        return [value.label(key) for key, value in pairs]
-    return [wide_object(pairs).label("object")]
-
-
-def row_value(pairs: Sequence[Pair], rows: Subquery) -> Expression:
-    """One row of a sub-select made of `columns`, as an object."""
-    if pairs and is_narrow(pairs):
-        return func.row_to_json(rows.table_valued(), type_=JSON())
-    return rows.c.object
-
-
-def list_value(pairs: Sequence[Pair], rows: Subquery) -> Expression:
-    """All rows of a sub-select made of `columns`, as a list of objects, in the sub-select's order."""
-    entry: Any = rows.table_valued() if pairs and is_narrow(pairs) else rows.c.object
-    return func.coalesce(func.json_agg(entry), literal_column("'[]'::json"), type_=JSON())
-
-
-def wide_object(pairs: Sequence[Pair]) -> Expression:
-    """An object of any number of keys of any length."""
-    if not pairs:
-        return literal_column("'{}'::json", JSON())
-    entries = [
-        text_literal(f'"{key}":').concat(
-            func.coalesce(cast(func.to_json(value), Text()), text_literal("null"))
-        )
-        for key, value in pairs
-    ]
-    joined = func.array_to_string(array(entries), text_literal(","), type_=Text())
-    return cast(text_literal("{").concat(joined).concat(text_literal("}")), JSON())
-
-
-def small_object(pairs: Sequence[Pair]) -> Expression:
-    """An object that is made once per list, not once per row."""
-    if not pairs or len(pairs) > MOST_PAIRS:
-        return wide_object(pairs)
-    arguments = [part for key, value in pairs for part in (text_literal(key), value)]
-    return func.json_build_object(*arguments, type_=JSON())
-
-
-def standalone_object(pairs: Sequence[Pair], *outer: Any) -> Expression:
-    """An object of values of the enclosing row."""
-    if not pairs or not is_narrow(pairs):
-        return wide_object(pairs)
-    rows = select(*columns(pairs)).correlate(*outer).subquery(ROW)
-    return object_of(select(row_value(pairs, rows)), *outer)
-
-
-def object_of(query: Select[Any], *outer: Any) -> Expression:
-    """The single value of a query, within the rows of `outer`."""
-    return type_coerce(query.correlate(*outer).scalar_subquery(), JSON())
+    made = joined(object_of(pairs).sql(), entry.c.place)
+    return list_of(single(select(made).select_from(entry), *outer))

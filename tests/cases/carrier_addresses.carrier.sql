@@ -1,11 +1,10 @@
 WITH read_1 AS 
-(SELECT page_1$.reference AS reference, page_1$.status AS status, (SELECT replace(carrier_service_1.tracking_url, '{code}', page_1$.tracking_code) AS replace_1 
+(SELECT concat('{"reference":', coalesce(CAST(to_json(page_1$.reference) AS TEXT), 'null'), ',"status":', coalesce('"' || page_1$.status || '"', 'null'), ',"trackingUrl":', coalesce(CAST(to_json((SELECT replace(carrier_service_1.tracking_url, '{code}', page_1$.tracking_code) AS replace_1 
 FROM carrier_service AS carrier_service_1 
-WHERE carrier_service_1.carrier_id = page_1$.carrier_id AND carrier_service_1.code = page_1$.service_code) AS "trackingUrl", CASE WHEN page_1$.rule_0$ THEN page_1$.recipient_name END AS "recipientName", CASE WHEN page_1$.rule_0$ THEN page_1$.postal_code END AS "postalCode", CASE WHEN page_1$.rule_0$ THEN page_1$.postal_town END AS "postalTown", CASE WHEN page_1$.rule_1$ THEN page_1$.recipient_email END AS "recipientEmail", page_1$.customer_id AS subject$, page_1$.id AS reference$, 0 + CASE WHEN page_1$.rule_0$ THEN 1 ELSE 0 END + CASE WHEN page_1$.rule_1$ THEN 2 ELSE 0 END AS shown$ 
-FROM (SELECT delivery_1.id AS id, delivery_1.reference AS reference, delivery_1.customer_id AS customer_id, delivery_1.carrier_id AS carrier_id, delivery_1.service_code AS service_code, delivery_1.status AS status, delivery_1.tracking_code AS tracking_code, delivery_1.recipient_name AS recipient_name, delivery_1.recipient_email AS recipient_email, delivery_1.postal_code AS postal_code, delivery_1.postal_town AS postal_town, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_1.returned_at, delivery_1.delivered_at, delivery_1.lost_at, delivery_1.handed_over_at + $6::INTERVAL, delivery_1.created_at + $7::INTERVAL) + $8::INTERVAL AS rule_0$, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_1.returned_at, delivery_1.delivered_at, delivery_1.lost_at, delivery_1.handed_over_at + $6::INTERVAL, delivery_1.created_at + $7::INTERVAL) + $9::INTERVAL AND (EXISTS (SELECT 1 
+WHERE carrier_service_1.carrier_id = page_1$.carrier_id AND carrier_service_1.code = page_1$.service_code)) AS TEXT), 'null'), ',"recipientName":', coalesce(CASE WHEN page_1$.rule_0$ THEN CAST(to_json(page_1$.recipient_name) AS TEXT) END, 'null'), ',"postalCode":', coalesce(CASE WHEN page_1$.rule_0$ THEN CAST(to_json(page_1$.postal_code) AS TEXT) END, 'null'), ',"postalTown":', coalesce(CASE WHEN page_1$.rule_0$ THEN CAST(to_json(page_1$.postal_town) AS TEXT) END, 'null'), ',"recipientEmail":', coalesce(CASE WHEN page_1$.rule_1$ THEN CAST(to_json(page_1$.recipient_email) AS TEXT) END, 'null'), '}') AS object$, page_1$.customer_id AS subject$, page_1$.id AS reference$, 0 + CASE WHEN page_1$.rule_0$ THEN 1 ELSE 0 END + CASE WHEN page_1$.rule_1$ THEN 2 ELSE 0 END AS shown$ 
+FROM (SELECT delivery_1.id AS id, delivery_1.reference AS reference, delivery_1.customer_id AS customer_id, delivery_1.carrier_id AS carrier_id, delivery_1.service_code AS service_code, delivery_1.status AS status, delivery_1.tracking_code AS tracking_code, delivery_1.recipient_name AS recipient_name, delivery_1.recipient_email AS recipient_email, delivery_1.postal_code AS postal_code, delivery_1.postal_town AS postal_town, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_1.returned_at, delivery_1.delivered_at, delivery_1.lost_at, delivery_1.handed_over_at + $6::INTERVAL, delivery_1.created_at + $7::INTERVAL) + $8::INTERVAL AS rule_0$, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_1.returned_at, delivery_1.delivered_at, delivery_1.lost_at, delivery_1.handed_over_at + $6::INTERVAL, delivery_1.created_at + $7::INTERVAL) + $9::INTERVAL AND delivery_1.service_code = any(array((SELECT carrier_service_2.code 
 FROM carrier_service AS carrier_service_2 
-WHERE carrier_service_2.carrier_id = delivery_1.carrier_id AND carrier_service_2.code = delivery_1.service_code AND carrier_service_2.needs_email
- LIMIT ALL OFFSET 0)) AS rule_1$ 
+WHERE carrier_service_2.carrier_id = $10::UUID AND carrier_service_2.needs_email))) AS rule_1$ 
 FROM delivery AS delivery_1 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -22,14 +21,12 @@ recorded_0 AS
 (INSERT INTO access_record (id, at, principal_id, role, designation_id, purpose, case_reference, operation_name, operation_hash, fields, subject_ids, policy_version, notice_version, request_id, decision) SELECT $1::UUID AS id, $2::TIMESTAMP WITH TIME ZONE AS at, $3::VARCHAR AS principal_id, 'carrier'::text AS role, $4::UUID AS designation_id, 'delivery'::text AS purpose, $5::VARCHAR AS case_reference, 'Addresses'::text AS operation_name, '420c8a016a08d3e1453f90488b1a545906a65001faf9939161cb366a6438bd4d'::text AS operation_hash, '{Delivery.postalCode,Delivery.postalTown,Delivery.promisedAt,Delivery.recipientEmail,Delivery.recipientName,Delivery.reference,Delivery.status,Delivery.trackingUrl}'::text[] AS fields, (SELECT whose_0.ids 
 FROM whose_0) AS subject_ids, $12::VARCHAR AS policy_version, $13::VARCHAR AS notice_version, $14::VARCHAR AS request_id, 'ALLOWED'::text AS decision), 
 read_2 AS 
-(SELECT CASE WHEN page_2$.rule_0$ THEN page_2$.recipient_phone END AS "recipientPhone", (SELECT row_to_json(row$) AS row_to_json_1 
-FROM (SELECT carrier_1.name AS name 
+(SELECT concat('{"recipientPhone":', coalesce(CASE WHEN page_2$.rule_0$ THEN CAST(to_json(page_2$.recipient_phone) AS TEXT) END, 'null'), ',"carrier":', coalesce((SELECT concat('{"name":', coalesce(CAST(to_json(carrier_1.name) AS TEXT), 'null'), '}') AS object$ 
 FROM carrier AS carrier_1 
-WHERE carrier_1.id = page_2$.carrier_id) AS row$) AS carrier, page_2$.customer_id AS subject$, page_2$.id AS reference$, 4 + CASE WHEN page_2$.rule_0$ THEN 1 ELSE 0 END AS shown$ 
-FROM (SELECT delivery_2.id AS id, delivery_2.customer_id AS customer_id, delivery_2.carrier_id AS carrier_id, delivery_2.recipient_phone AS recipient_phone, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $6::INTERVAL, delivery_2.created_at + $7::INTERVAL) + $9::INTERVAL AND (EXISTS (SELECT 1 
+WHERE carrier_1.id = page_2$.carrier_id), 'null'), '}') AS object$, page_2$.customer_id AS subject$, page_2$.id AS reference$, 4 + CASE WHEN page_2$.rule_0$ THEN 1 ELSE 0 END AS shown$ 
+FROM (SELECT delivery_2.id AS id, delivery_2.customer_id AS customer_id, delivery_2.carrier_id AS carrier_id, delivery_2.recipient_phone AS recipient_phone, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $6::INTERVAL, delivery_2.created_at + $7::INTERVAL) + $9::INTERVAL AND delivery_2.service_code = any(array((SELECT carrier_service_2.code 
 FROM carrier_service AS carrier_service_2 
-WHERE carrier_service_2.carrier_id = delivery_2.carrier_id AND carrier_service_2.code = delivery_2.service_code AND carrier_service_2.needs_phone
- LIMIT ALL OFFSET 0)) AS rule_0$ 
+WHERE carrier_service_2.carrier_id = $10::UUID AND carrier_service_2.needs_phone))) AS rule_0$ 
 FROM delivery AS delivery_2 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -64,10 +61,9 @@ FROM disclosure AS known
 WHERE known.ref_id = given.reference$ AND known.recipient = 'Posti'::text AND known.purpose = 'delivery'::text AND known.fields_digest = given.digest 
  LIMIT 1) IS NULL AND ((SELECT noted.digest 
 FROM noted) = any($16::BYTEA[])) IS NOT true ORDER BY given.reference$, given.digest ON CONFLICT ON CONSTRAINT disclosure_once DO NOTHING)
- SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_2 
-FROM (SELECT json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
-FROM (SELECT read_1.reference AS reference, read_1.status AS status, read_1."trackingUrl" AS "trackingUrl", read_1."recipientName" AS "recipientName", read_1."postalCode" AS "postalCode", read_1."postalTown" AS "postalTown", read_1."recipientEmail" AS "recipientEmail" 
-FROM read_1) AS row$)) AS sorted, json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_2 
-FROM (SELECT read_2."recipientPhone" AS "recipientPhone", read_2.carrier AS carrier 
-FROM read_2) AS row$)) AS newest) AS row$) AS TEXT), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
+ SELECT convert_to(concat('{"sorted":{"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_2 
+FROM (SELECT read_1.object$ AS object$ 
+FROM read_1) AS rows$), ']},"newest":{"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_3 
+FROM (SELECT read_2.object$ AS object$ 
+FROM read_2) AS rows$), ']}}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted

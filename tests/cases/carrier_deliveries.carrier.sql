@@ -6,15 +6,14 @@ FROM customer AS customer_1
 WHERE customer_1.id = delivery_1.customer_id AND customer_1.restricted_at IS NOT NULL)) AND delivery_1.carrier_id = $6::UUID AND (delivery_1.status NOT IN ('PLANNED', 'CANCELLED')) AND $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_1.returned_at, delivery_1.delivered_at, delivery_1.lost_at, delivery_1.handed_over_at + $7::INTERVAL, delivery_1.created_at + $8::INTERVAL) + $9::INTERVAL AND delivery_1.status = $10::VARCHAR 
  LIMIT 21), 
 read_2 AS 
-(SELECT page_1$.reference AS reference, to_char(page_1$.delivered_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "deliveredAt", CASE WHEN page_1$.rule_0$ THEN page_1$.recipient_name END AS "recipientName", CASE WHEN page_1$.rule_1$ THEN page_1$.recipient_phone END AS "recipientPhone", CASE WHEN page_1$.rule_0$ THEN page_1$.street_address END AS "streetAddress", json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
-FROM (SELECT delivery_event_1.status AS status, to_char(delivery_event_1.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "occurredAt" 
+(SELECT concat('{"reference":', coalesce(CAST(to_json(page_1$.reference) AS TEXT), 'null'), ',"deliveredAt":', coalesce(to_char(page_1$.delivered_at, '\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'), 'null'), ',"recipientName":', coalesce(CASE WHEN page_1$.rule_0$ THEN CAST(to_json(page_1$.recipient_name) AS TEXT) END, 'null'), ',"recipientPhone":', coalesce(CASE WHEN page_1$.rule_1$ THEN CAST(to_json(page_1$.recipient_phone) AS TEXT) END, 'null'), ',"streetAddress":', coalesce(CASE WHEN page_1$.rule_0$ THEN CAST(to_json(page_1$.street_address) AS TEXT) END, 'null'), ',"events":{"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_1 
+FROM (SELECT concat('{"status":', coalesce('"' || delivery_event_1.status || '"', 'null'), ',"occurredAt":', coalesce(to_char(delivery_event_1.occurred_at, '\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'), 'null'), '}') AS object$ 
 FROM delivery_event AS delivery_event_1 
 WHERE delivery_event_1.delivery_id = page_1$.id ORDER BY delivery_event_1.id DESC 
- LIMIT 2) AS row$)) AS events, page_1$.customer_id AS subject$, page_1$.id AS reference$, 1 + CASE WHEN page_1$.rule_0$ THEN 1 ELSE 0 END + CASE WHEN page_1$.rule_1$ THEN 2 ELSE 0 END AS shown$ 
-FROM (SELECT delivery_2.id AS id, delivery_2.reference AS reference, delivery_2.customer_id AS customer_id, delivery_2.recipient_name AS recipient_name, delivery_2.recipient_phone AS recipient_phone, delivery_2.street_address AS street_address, delivery_2.delivered_at AS delivered_at, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $11::INTERVAL AS rule_0$, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $12::INTERVAL AND (EXISTS (SELECT 1 
+ LIMIT 2) AS rows$), ']}}') AS object$, page_1$.customer_id AS subject$, page_1$.id AS reference$, 1 + CASE WHEN page_1$.rule_0$ THEN 1 ELSE 0 END + CASE WHEN page_1$.rule_1$ THEN 2 ELSE 0 END AS shown$ 
+FROM (SELECT delivery_2.id AS id, delivery_2.reference AS reference, delivery_2.customer_id AS customer_id, delivery_2.recipient_name AS recipient_name, delivery_2.recipient_phone AS recipient_phone, delivery_2.street_address AS street_address, delivery_2.delivered_at AS delivered_at, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $11::INTERVAL AS rule_0$, $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_2.returned_at, delivery_2.delivered_at, delivery_2.lost_at, delivery_2.handed_over_at + $7::INTERVAL, delivery_2.created_at + $8::INTERVAL) + $12::INTERVAL AND delivery_2.service_code = any(array((SELECT carrier_service_1.code 
 FROM carrier_service AS carrier_service_1 
-WHERE carrier_service_1.carrier_id = delivery_2.carrier_id AND carrier_service_1.code = delivery_2.service_code AND carrier_service_1.needs_phone
- LIMIT ALL OFFSET 0)) AS rule_1$ 
+WHERE carrier_service_1.carrier_id = $6::UUID AND carrier_service_1.needs_phone))) AS rule_1$ 
 FROM delivery AS delivery_2 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -34,7 +33,7 @@ recorded_0 AS
 (INSERT INTO access_record (id, at, principal_id, role, designation_id, purpose, case_reference, operation_name, operation_hash, fields, subject_ids, policy_version, notice_version, request_id, decision) SELECT $1::UUID AS id, $2::TIMESTAMP WITH TIME ZONE AS at, $3::VARCHAR AS principal_id, 'carrier'::text AS role, $4::UUID AS designation_id, 'delivery'::text AS purpose, $5::VARCHAR AS case_reference, 'Deliveries'::text AS operation_name, '0f01686a4a58e0e3f6387f710a5664eaa6091114fb6f195a109af5ee564bddf0'::text AS operation_hash, '{Delivery.deliveredAt,Delivery.recipientName,Delivery.recipientPhone,Delivery.reference,Delivery.status,Delivery.streetAddress,DeliveryEvent.occurredAt,DeliveryEvent.status}'::text[] AS fields, (SELECT whose_0.ids 
 FROM whose_0) AS subject_ids, $13::VARCHAR AS policy_version, $14::VARCHAR AS notice_version, $15::VARCHAR AS request_id, 'ALLOWED'::text AS decision), 
 noted AS 
-(SELECT sha256(coalesce((SELECT string_agg(uuid_send(given.reference$) || int4send(given.shown$), ''::bytea) AS string_agg_1 
+(SELECT sha256(coalesce((SELECT string_agg(uuid_send(given.reference$) || int4send(given.shown$), ''::bytea) AS string_agg_2 
 FROM (SELECT seen_0.reference$ AS reference$, seen_0.shown$ AS shown$ 
 FROM seen_0 
 WHERE seen_0.subject$ IS NOT NULL) AS given), ''::bytea)) AS digest), 
@@ -48,12 +47,11 @@ FROM disclosure AS known
 WHERE known.ref_id = given.reference$ AND known.recipient = 'Posti'::text AND known.purpose = 'delivery'::text AND known.fields_digest = given.digest 
  LIMIT 1) IS NULL AND ((SELECT noted.digest 
 FROM noted) = any($16::BYTEA[])) IS NOT true ORDER BY given.reference$, given.digest ON CONFLICT ON CONSTRAINT disclosure_once DO NOTHING)
- SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_1 
-FROM (SELECT json_build_object('totalCount'::text, (SELECT count(*) AS count_2 
+ SELECT convert_to(concat('{"deliveries":{"totalCount":', coalesce(CAST((SELECT count(*) AS count_2 
 FROM delivery AS delivery_3 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
-WHERE customer_1.id = delivery_3.customer_id AND customer_1.restricted_at IS NOT NULL)) AND delivery_3.carrier_id = $6::UUID AND (delivery_3.status NOT IN ('PLANNED', 'CANCELLED')) AND $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_3.returned_at, delivery_3.delivered_at, delivery_3.lost_at, delivery_3.handed_over_at + $7::INTERVAL, delivery_3.created_at + $8::INTERVAL) + $9::INTERVAL AND delivery_3.status = $10::VARCHAR), 'nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_2 
-FROM (SELECT read_2.reference AS reference, read_2."deliveredAt" AS "deliveredAt", read_2."recipientName" AS "recipientName", read_2."recipientPhone" AS "recipientPhone", read_2."streetAddress" AS "streetAddress", read_2.events AS events 
-FROM read_2) AS row$)) AS deliveries) AS row$) AS TEXT), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
+WHERE customer_1.id = delivery_3.customer_id AND customer_1.restricted_at IS NOT NULL)) AND delivery_3.carrier_id = $6::UUID AND (delivery_3.status NOT IN ('PLANNED', 'CANCELLED')) AND $2::TIMESTAMP WITH TIME ZONE < coalesce(delivery_3.returned_at, delivery_3.delivered_at, delivery_3.lost_at, delivery_3.handed_over_at + $7::INTERVAL, delivery_3.created_at + $8::INTERVAL) + $9::INTERVAL AND delivery_3.status = $10::VARCHAR) AS TEXT), 'null'), ',"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_3 
+FROM (SELECT read_2.object$ AS object$ 
+FROM read_2) AS rows$), ']}}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted

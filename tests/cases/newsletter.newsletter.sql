@@ -1,5 +1,5 @@
 WITH read_1 AS 
-(SELECT customer_1.first_name AS "firstName", NULL::json AS surname, customer_1.email AS email, $6::VARCHAR || customer_1.unsubscribe_token AS "unsubscribeUrl", customer_1.id AS subject$, customer_1.id AS reference$, 0 AS shown$ 
+(SELECT concat('{"firstName":', coalesce(CAST(to_json(customer_1.first_name) AS TEXT), 'null'), ',"surname":null,"email":', coalesce(CAST(to_json(customer_1.email) AS TEXT), 'null'), ',"unsubscribeUrl":', coalesce(CAST(to_json($6::VARCHAR || customer_1.unsubscribe_token) AS TEXT), 'null'), '}') AS object$, customer_1.id AS subject$, customer_1.id AS reference$, 0 AS shown$ 
 FROM customer AS customer_1 
 WHERE customer_1.restricted_at IS NULL AND customer_1.erased_at IS NULL AND customer_1.marketing_consent ORDER BY customer_1.id DESC 
  LIMIT 2), 
@@ -28,10 +28,9 @@ FROM disclosure AS known
 WHERE known.ref_id = given.reference$ AND known.recipient = 'Newsletter provider'::text AND known.purpose = 'newsletter'::text AND known.fields_digest = given.digest 
  LIMIT 1) IS NULL AND ((SELECT noted.digest 
 FROM noted) = any($10::BYTEA[])) IS NOT true ORDER BY given.reference$, given.digest ON CONFLICT ON CONSTRAINT disclosure_once DO NOTHING)
- SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_1 
-FROM (SELECT json_build_object('totalCount'::text, (SELECT count(*) AS count_1 
+ SELECT convert_to(concat('{"customers":{"totalCount":', coalesce(CAST((SELECT count(*) AS count_1 
 FROM customer AS customer_2 
-WHERE customer_2.restricted_at IS NULL AND customer_2.erased_at IS NULL AND customer_2.marketing_consent), 'nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
-FROM (SELECT read_1."firstName" AS "firstName", read_1.surname AS surname, read_1.email AS email, read_1."unsubscribeUrl" AS "unsubscribeUrl" 
-FROM read_1) AS row$)) AS customers) AS row$) AS TEXT), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
+WHERE customer_2.restricted_at IS NULL AND customer_2.erased_at IS NULL AND customer_2.marketing_consent) AS TEXT), 'null'), ',"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_2 
+FROM (SELECT read_1.object$ AS object$ 
+FROM read_1) AS rows$), ']}}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted

@@ -1,5 +1,5 @@
 WITH read_1 AS 
-(SELECT delivery_1.reference AS reference, NULL::json AS "signedBy", NULL::json AS "order", delivery_1.customer_id AS subject$, delivery_1.id AS reference$, 0 AS shown$ 
+(SELECT concat('{"reference":', coalesce(CAST(to_json(delivery_1.reference) AS TEXT), 'null'), ',"signedBy":null,"order":null}') AS object$, delivery_1.customer_id AS subject$, delivery_1.id AS reference$, 0 AS shown$ 
 FROM delivery AS delivery_1 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -30,8 +30,7 @@ FROM disclosure AS known
 WHERE known.ref_id = given.reference$ AND known.recipient = 'Posti'::text AND known.purpose = 'delivery'::text AND known.fields_digest = given.digest 
  LIMIT 1) IS NULL AND ((SELECT noted.digest 
 FROM noted) = any($13::BYTEA[])) IS NOT true ORDER BY given.reference$, given.digest ON CONFLICT ON CONSTRAINT disclosure_once DO NOTHING)
- SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_1 
-FROM (SELECT json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
-FROM (SELECT read_1.reference AS reference, read_1."signedBy" AS "signedBy", read_1."order" AS "order" 
-FROM read_1) AS row$)) AS deliveries) AS row$) AS TEXT), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
+ SELECT convert_to(concat('{"deliveries":{"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_2 
+FROM (SELECT read_1.object$ AS object$ 
+FROM read_1) AS rows$), ']}}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted

@@ -1,8 +1,7 @@
 WITH read_1 AS 
-(SELECT delivery_1.reference AS reference, NULL::json AS "signedBy", (SELECT row_to_json(row$) AS row_to_json_1 
-FROM (SELECT orders_1.number AS number, NULL::json AS customer, NULL::json AS total, NULL::json AS "billingName" 
+(SELECT concat('{"reference":', coalesce(CAST(to_json(delivery_1.reference) AS TEXT), 'null'), ',"signedBy":null,"order":', coalesce((SELECT concat('{"number":', coalesce(CAST(to_json(orders_1.number) AS TEXT), 'null'), ',"customer":null,"total":null,"billingName":null}') AS object$ 
 FROM orders AS orders_1 
-WHERE orders_1.id = delivery_1.order_id) AS row$) AS "order", delivery_1.customer_id AS subject$, delivery_1.id AS reference$, 0 AS shown$ 
+WHERE orders_1.id = delivery_1.order_id), 'null'), '}') AS object$, delivery_1.customer_id AS subject$, delivery_1.id AS reference$, 0 AS shown$ 
 FROM delivery AS delivery_1 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -37,8 +36,7 @@ counted AS
 (INSERT INTO daily_reading (employee_id, day, subjects, quota) SELECT $9::UUID AS employee_id, $10::DATE AS day, count(added.customer_id) AS subjects, $11::INTEGER AS quota 
 FROM added 
 HAVING count(added.customer_id) > 0 ON CONFLICT (employee_id, day) DO UPDATE SET subjects = (daily_reading.subjects + excluded.subjects), quota = excluded.quota)
- SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_2 
-FROM (SELECT json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
-FROM (SELECT read_1.reference AS reference, read_1."signedBy" AS "signedBy", read_1."order" AS "order" 
-FROM read_1) AS row$)) AS deliveries) AS row$) AS TEXT), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
+ SELECT convert_to(concat('{"deliveries":{"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_1 
+FROM (SELECT read_1.object$ AS object$ 
+FROM read_1) AS rows$), ']}}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted

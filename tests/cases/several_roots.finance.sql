@@ -1,6 +1,5 @@
 WITH read_1 AS 
-(SELECT returns_1.number AS number, CASE WHEN (returns_1.refund_amount IS NOT NULL) THEN (SELECT row_to_json(row$) AS row_to_json_1 
-FROM (SELECT CAST(returns_1.refund_amount AS TEXT) AS amount) AS row$) END AS "refundAmount", NULL::json AS "refundIban", returns_1.customer_id AS subject$, returns_1.id AS reference$, 0 AS shown$ 
+(SELECT concat('{"number":', coalesce(CAST(to_json(returns_1.number) AS TEXT), 'null'), ',"refundAmount":', coalesce(CASE WHEN (returns_1.refund_amount IS NOT NULL) THEN concat('{"amount":', coalesce('"' || CAST(returns_1.refund_amount AS TEXT) || '"', 'null'), '}') END, 'null'), ',"refundIban":null}') AS object$, returns_1.customer_id AS subject$, returns_1.id AS reference$, 0 AS shown$ 
 FROM returns AS returns_1 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -17,7 +16,7 @@ recorded_0 AS
 (INSERT INTO access_record (id, at, principal_id, role, designation_id, purpose, case_reference, operation_name, operation_hash, fields, subject_ids, policy_version, notice_version, request_id, decision) SELECT $1::UUID AS id, $2::TIMESTAMP WITH TIME ZONE AS at, $3::VARCHAR AS principal_id, 'finance'::text AS role, $4::UUID AS designation_id, 'accounting'::text AS purpose, $5::VARCHAR AS case_reference, 'Several'::text AS operation_name, '80c62e4e9c935315c0c40c3eb66366659f4925037c5d0392aec43fc7a08312fc'::text AS operation_hash, '{Return.number,Return.refundAmount,Return.status}'::text[] AS fields, (SELECT whose_0.ids 
 FROM whose_0) AS subject_ids, $7::VARCHAR AS policy_version, $8::VARCHAR AS notice_version, $9::VARCHAR AS request_id, 'ALLOWED'::text AS decision), 
 read_2 AS 
-(SELECT encode(CAST('Order:'::text || CAST(orders_1.id AS TEXT) AS BYTEA), 'base64') AS id, orders_1.customer_id AS subject$, orders_1.id AS reference$, 0 AS shown$ 
+(SELECT concat('{"id":', coalesce('"' || encode(CAST('Order:'::text || CAST(orders_1.id AS TEXT) AS BYTEA), 'base64') || '"', 'null'), '}') AS object$, orders_1.customer_id AS subject$, orders_1.id AS reference$, 0 AS shown$ 
 FROM orders AS orders_1 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -48,15 +47,12 @@ counted AS
 (INSERT INTO daily_reading (employee_id, day, subjects, quota) SELECT $12::UUID AS employee_id, $13::DATE AS day, count(added.customer_id) AS subjects, $14::INTEGER AS quota 
 FROM added 
 HAVING count(added.customer_id) > 0 ON CONFLICT (employee_id, day) DO UPDATE SET subjects = (daily_reading.subjects + excluded.subjects), quota = excluded.quota)
- SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_2 
-FROM (SELECT CAST($16::VARCHAR AS JSON) AS viewer, json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
-FROM (SELECT read_1.number AS number, read_1."refundAmount" AS "refundAmount", read_1."refundIban" AS "refundIban" 
-FROM read_1) AS row$)) AS open, (SELECT row_to_json(row$) AS row_to_json_3 
-FROM (SELECT read_2.id AS id 
-FROM read_2) AS row$) AS "order", NULL::json AS customers, (SELECT json_build_object('nodes'::text, coalesce(json_agg((SELECT row_to_json(row$) AS row_to_json_4 
-FROM (SELECT carrier_1.name AS name) AS row$) ORDER BY anon_1.place DESC) FILTER (WHERE anon_1.place <= 2), '[]'::json)) AS json_build_object_1 
+ SELECT convert_to(concat('{"viewer":', coalesce($16::VARCHAR, 'null'), ',"open":{"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_1 
+FROM (SELECT read_1.object$ AS object$ 
+FROM read_1) AS rows$), ']},"order":', coalesce((SELECT read_2.object$ 
+FROM read_2), 'null'), ',"customers":null,"carriers":', coalesce((SELECT concat('{"nodes":[', string_agg(concat('{"name":', coalesce(CAST(to_json(carrier_1.name) AS TEXT), 'null'), '}'), ',' ORDER BY anon_1.place DESC) FILTER (WHERE anon_1.place <= 2), ']}') AS concat_1 
 FROM (SELECT carrier_2.id AS id, row_number() OVER (ORDER BY carrier_2.name DESC, carrier_2.id ASC) AS place 
 FROM carrier AS carrier_2 ORDER BY carrier_2.name DESC, carrier_2.id ASC 
  LIMIT 3) AS anon_1 JOIN carrier AS carrier_1 ON carrier_1.id = anon_1.id 
-HAVING true) AS carriers) AS row$) AS TEXT), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
+HAVING true), 'null'), '}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted

@@ -1,5 +1,5 @@
 WITH read_1 AS 
-(SELECT CASE WHEN (customer_1.first_name IS NOT NULL) THEN '***' END AS "firstName", CASE WHEN (customer_1.surname IS NOT NULL) THEN '***' END AS surname, CASE WHEN (customer_1.phone IS NOT NULL) THEN '***' || right(regexp_replace(customer_1.phone, '\D', '', 'g'), 2) END AS phone, CASE WHEN (customer_1.email IS NOT NULL) THEN '***@***' END AS email, NULL::json AS "streetAddress", NULL::json AS consents, customer_1.id AS subject$, customer_1.id AS reference$, 0 AS shown$ 
+(SELECT concat('{"firstName":', coalesce(CAST(to_json(CASE WHEN (customer_1.first_name IS NOT NULL) THEN '***' END) AS TEXT), 'null'), ',"surname":', coalesce(CAST(to_json(CASE WHEN (customer_1.surname IS NOT NULL) THEN '***' END) AS TEXT), 'null'), ',"phone":', coalesce(CAST(to_json(CASE WHEN (customer_1.phone IS NOT NULL) THEN '***' || right(regexp_replace(customer_1.phone, '\D', '', 'g'), 2) END) AS TEXT), 'null'), ',"email":', coalesce(CAST(to_json(CASE WHEN (customer_1.email IS NOT NULL) THEN '***@***' END) AS TEXT), 'null'), ',"streetAddress":null,"consents":null}') AS object$, customer_1.id AS subject$, customer_1.id AS reference$, 0 AS shown$ 
 FROM customer AS customer_1 
 WHERE customer_1.restricted_at IS NULL ORDER BY customer_1.id DESC 
  LIMIT 2), 
@@ -26,8 +26,7 @@ counted AS
 (INSERT INTO daily_reading (employee_id, day, subjects, quota) SELECT $9::UUID AS employee_id, $10::DATE AS day, count(added.customer_id) AS subjects, $11::INTEGER AS quota 
 FROM added 
 HAVING count(added.customer_id) > 0 ON CONFLICT (employee_id, day) DO UPDATE SET subjects = (daily_reading.subjects + excluded.subjects), quota = excluded.quota)
- SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_1 
-FROM (SELECT json_build_object('nodes'::text, (SELECT coalesce(json_agg(row$), '[]'::json) AS coalesce_1 
-FROM (SELECT read_1."firstName" AS "firstName", read_1.surname AS surname, read_1.phone AS phone, read_1.email AS email, read_1."streetAddress" AS "streetAddress", read_1.consents AS consents 
-FROM read_1) AS row$)) AS customers) AS row$) AS TEXT), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
+ SELECT convert_to(concat('{"customers":{"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_1 
+FROM (SELECT read_1.object$ AS object$ 
+FROM read_1) AS rows$), ']}}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted

@@ -31,19 +31,15 @@ counted AS
 (INSERT INTO daily_reading (employee_id, day, subjects, quota) SELECT $10::UUID AS employee_id, $11::DATE AS day, count(added.customer_id) AS subjects, $12::INTEGER AS quota 
 FROM added 
 HAVING count(added.customer_id) > 0 ON CONFLICT (employee_id, day) DO UPDATE SET subjects = (daily_reading.subjects + excluded.subjects), quota = excluded.quota)
- SELECT convert_to(CAST((SELECT row_to_json(row$) AS row_to_json_1 
-FROM (SELECT (SELECT json_build_object('pageInfo'::text, json_build_object('hasNextPage'::text, count(read_1.id) > 2, 'endCursor'::text, json_agg(encode(CAST('Order:'::text || CAST(orders_2.id AS TEXT) AS BYTEA), 'base64') ORDER BY read_1.place DESC) FILTER (WHERE read_1.place <= 2) -> 0), 'edges'::text, coalesce(json_agg(json_build_object('cursor'::text, encode(CAST('Order:'::text || CAST(orders_2.id AS TEXT) AS BYTEA), 'base64'), 'node'::text, (SELECT row_to_json(row$) AS row_to_json_2 
-FROM (SELECT orders_2.number AS number, CASE WHEN (EXISTS (SELECT 1 
+ SELECT convert_to(concat('{"orders":', coalesce((SELECT concat('{"pageInfo":{"hasNextPage":', coalesce(CAST(count(read_1.id) > 2 AS TEXT), 'null'), ',"endCursor":', coalesce(CAST(to_json(encode(CAST('Order:'::text || CAST(json_agg(read_1.id ORDER BY read_1.place DESC) FILTER (WHERE read_1.place <= 2) ->> 0 AS TEXT) AS BYTEA), 'base64')) AS TEXT), 'null'), '},"edges":[', string_agg(concat('{"cursor":', coalesce(CAST(to_json(encode(CAST('Order:'::text || CAST(orders_2.id AS TEXT) AS BYTEA), 'base64')) AS TEXT), 'null'), ',"node":{"number":', coalesce(CAST(to_json(orders_2.number) AS TEXT), 'null'), ',"billingName":', coalesce(CASE WHEN (EXISTS (SELECT 1 
 FROM customer AS customer_1 
 WHERE customer_1.id = orders_2.customer_id AND customer_1.erased_at IS NULL
- LIMIT ALL OFFSET 0)) THEN orders_2.billing_name END AS "billingName", CASE WHEN (EXISTS (SELECT 1 
+ LIMIT ALL OFFSET 0)) THEN CAST(to_json(orders_2.billing_name) AS TEXT) END, 'null'), ',"billingAddress":', coalesce(CASE WHEN (EXISTS (SELECT 1 
 FROM customer AS customer_1 
 WHERE customer_1.id = orders_2.customer_id AND customer_1.erased_at IS NULL
- LIMIT ALL OFFSET 0)) THEN CASE WHEN (coalesce(orders_2.billing_street_address, orders_2.billing_postal_code, orders_2.billing_postal_town, orders_2.billing_country_code) IS NOT NULL) THEN (SELECT row_to_json(row$) AS row_to_json_3 
-FROM (SELECT orders_2.billing_postal_town AS "postalTown") AS row$) END END AS "billingAddress", (SELECT row_to_json(row$) AS row_to_json_4 
-FROM (SELECT customer_3.email AS email 
+ LIMIT ALL OFFSET 0)) THEN CASE WHEN (coalesce(orders_2.billing_street_address, orders_2.billing_postal_code, orders_2.billing_postal_town, orders_2.billing_country_code) IS NOT NULL) THEN concat('{"postalTown":', coalesce(CAST(to_json(orders_2.billing_postal_town) AS TEXT), 'null'), '}') END END, 'null'), ',"customer":', coalesce((SELECT concat('{"email":', coalesce(CAST(to_json(customer_3.email) AS TEXT), 'null'), '}') AS object$ 
 FROM customer AS customer_3 
-WHERE customer_3.id = orders_2.customer_id) AS row$) AS customer) AS row$)) ORDER BY read_1.place ASC) FILTER (WHERE read_1.place <= 2), '[]'::json)) AS json_build_object_1 
+WHERE customer_3.id = orders_2.customer_id), 'null'), '}}'), ',' ORDER BY read_1.place ASC) FILTER (WHERE read_1.place <= 2), ']}') AS concat_1 
 FROM read_1 JOIN orders AS orders_2 ON orders_2.id = read_1.id 
-HAVING true) AS orders) AS row$) AS TEXT), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
+HAVING true), 'null'), '}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted
