@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    type_coerce,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -58,14 +59,15 @@ from .json_values import (
     JsonText,
     Made,
     Pair,
+    PlainText,
     entries,
     global_ids,
     joined,
     json_literal,
     json_of,
-    json_text,
     list_of,
     object_of,
+    one_of,
     single,
     text_literal,
     written,
@@ -299,17 +301,19 @@ class Builder:
                 holds, table = self._judging.holds, record.entity.table.name
                 choices = []
                 if read:
-                    choices.append((holds(read, known, table, row), json_text(shown)))
+                    choices.append((holds(read, known, table, row), shown))
                 if mask:
                     masked = self._masked(value.field, row)
-                    choices.append((holds(mask, known, table, row), json_text(masked)))
-                return case(*choices)
+                    choices.append((holds(mask, known, table, row), masked))
+                return one_of(choices)
 
     def _masked(self, field: Field, row: FromClause) -> Expression:
         mask = field.source.mask if isinstance(field.source, Scalar) else None
         if not isinstance(mask, Mask):
             raise AssertionError(f"{field.coordinate} has no mask")
-        return mask.of(self._plain(field, row))
+        # Of an IBAN some of its own characters are left.
+        kind = Text() if mask is Mask.IBAN else PlainText()
+        return type_coerce(mask.of(self._plain(field, row)), kind)
 
     def _shown(self, record: Record, value: Value, row: FromClause, outer: tuple[FromClause, ...]) -> Made:
         match value.field.source:

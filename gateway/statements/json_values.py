@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Text,
+    case,
     cast,
     column,
     func,
@@ -26,7 +27,7 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
-from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, array
 
 from schema.fields import Kind
 
@@ -36,10 +37,16 @@ Expression = ColumnElement[Any]
 
 # PostgreSQL refuses a function call of more than 100 arguments.
 MOST_ARGUMENTS = 100
+# PERF: with fewer texts to escape, or among values that are no texts, `json_object` gains nothing.
+FEWEST_ESCAPED = 3
+
+
+class PlainText(Text):
+    """The type of a text that has no character to escape."""
 
 
 class JsonText(Text):
-    """The type of an expression that is null, or whose text is JSON."""
+    """The type of a text that is JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,8 @@ class Json:
     def sql(self) -> Expression:
         """The whole as one expression, which is never null."""
         pieces = [_literal(part) if isinstance(part, str) else part for part in _merged(self.parts)]
+        if len(pieces) == 1 and isinstance(pieces[0].type, JsonText):
+            return pieces[0]
         while len(pieces) > MOST_ARGUMENTS:
             starts = range(0, len(pieces), MOST_ARGUMENTS)
             pieces = [func.concat(*pieces[start : start + MOST_ARGUMENTS]) for start in starts]
@@ -93,32 +102,68 @@ def json_literal(text: str | None) -> Json:
     return NULL if text is None else Json((f'"{text}"',))
 
 
-def json_text(value: Made) -> Expression:
+def _texts_of(values: Iterable[Made]) -> list[Expression]:
+    """Those that are texts of values."""
+    return [
+        value
+        for value in values
+        if not isinstance(value, Json)
+        and isinstance(value.type, Text)
+        and not isinstance(value.type, JsonText)
+    ]
+
+
+def _json_text(value: Made) -> Expression:
     """The JSON of a value, null where it is null."""
     if isinstance(value, Json):
         return value.sql()
     match value.type:
         case JsonText():
             return value
+        case PlainText():
+            quote = literal_column("""'"'""", Text())
+            return type_coerce(quote.concat(value).concat(quote), JsonText())
         case Integer() | Boolean():
             return cast(value, JsonText())
         case _:
             return cast(func.to_json(value), JsonText())
 
 
+def one_of(choices: Sequence[tuple[ColumnElement[bool], Made]]) -> Expression:
+    """What stands by the first condition that holds, null where none does."""
+    texts = _texts_of(value for _, value in choices)
+    if len(texts) < len(choices):
+        made = case(*((condition, _json_text(value)) for condition, value in choices))
+        return type_coerce(made, JsonText())
+    # INVARIANT: where one of them may have a character to escape, all of them are escaped.
+    is_plain = all(isinstance(text.type, PlainText) for text in texts)
+    return type_coerce(case(*choices), PlainText() if is_plain else Text())
+
+
 def json_of(value: Made) -> Json:
     """The JSON of a value, `null` where it is null."""
     if isinstance(value, Json):
         return value
-    return Json((func.coalesce(json_text(value), literal_column("'null'"), type_=JsonText()),))
+    return Json((func.coalesce(_json_text(value), literal_column("'null'"), type_=JsonText()),))
 
 
 def object_of(pairs: Sequence[Pair]) -> Json:
     """An object of these keys, which are GraphQL names, and values."""
+    texts = _texts_of(value for _, value in pairs)
+    escaped = [text for text in texts if not isinstance(text.type, PlainText)]
+    if len(texts) == len(pairs) and len(escaped) >= FEWEST_ESCAPED:
+        return Json((_object_of_texts([key for key, _ in pairs], texts),))
     parts: list[str | Expression] = []
     for key, value in pairs:
         parts += (f'{"," if parts else ""}"{key}":', *json_of(value).parts)
     return Json(("{", *parts, "}"))
+
+
+def _object_of_texts(keys: Sequence[str], texts: Sequence[Expression]) -> Expression:
+    # PERF: this escapes them all at once: 0.93 of PostgreSQL's time for W2, measured as above.
+    names = ",".join(f'"{key}"' for key in keys)
+    values: Any = array(texts, type_=Text())
+    return cast(func.json_object(literal_column(f"'{{{names}}}'::text[]"), values), JsonText())
 
 
 def list_of(entries: Expression) -> Json:
@@ -141,30 +186,24 @@ def written(kind: Kind | None, value: Expression, type_name: str) -> Expression:
     """A value as its scalar is written: ids as global ids, times in UTC, decimals as text."""
     match kind:
         case Kind.ID:
-            return _quoted(global_id(type_name, value))
+            return global_id(type_name, value)
         case Kind.TIME:
             # INVARIANT: every session's time zone is UTC (`gateway.database`).
-            form = r"""'\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\"'"""
-            return func.to_char(value, literal_column(form), type_=JsonText())
+            form = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
+            return func.to_char(value, literal_column(form), type_=PlainText())
         case Kind.DECIMAL:
-            return _quoted(cast(value, Text()))
+            return cast(value, PlainText())
         case Kind.ENUM:
             # INVARIANT: the database holds enumerations' own names alone (`tests/test_json_values.py`).
-            return _quoted(value)
+            return type_coerce(value, PlainText())
         case _:
             return value
-
-
-def _quoted(text: Expression) -> Expression:
-    """A text that has no character to escape, as JSON, null where it is null."""
-    quote = literal_column("""'"'""", Text())
-    return type_coerce(quote.concat(text).concat(quote), JsonText())
 
 
 def global_id(type_name: str, key: Expression) -> Expression:
     """A Relay global id of a key."""
     plain = text_literal(f"{type_name}:").concat(cast(key, Text()))
-    return func.encode(cast(plain, LargeBinary()), literal_column("'base64'"), type_=Text())
+    return func.encode(cast(plain, LargeBinary()), literal_column("'base64'"), type_=PlainText())
 
 
 def global_ids(type_name: str, keys: Expression) -> Expression:
