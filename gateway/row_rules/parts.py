@@ -27,6 +27,8 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from sqlmodel import SQLModel
 
 Condition = ColumnElement[bool]
+# How many aliases are kept, and conditions on them.
+MOST_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def some(outer: FromClause, *conditions: Condition) -> Condition:
     return exists(select(literal_column("1")).where(*conditions).correlate(outer))
 
 
+@lru_cache(maxsize=MOST_KEPT)
 def per_row(condition: Condition) -> Condition:
     """The same condition for a value of the row: its look-ups are made row by row.
 
@@ -79,7 +82,7 @@ def constants(states: tuple[str, ...]) -> list[ColumnElement[str]]:
     return [literal_column(f"'{state}'", Text()) for state in states]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=MOST_KEPT)
 def row_of(name: str, number: int) -> FromClause:
     """The `number`th alias of a table, the same object each time.
 

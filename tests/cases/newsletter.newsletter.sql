@@ -1,5 +1,5 @@
 WITH read_1 AS 
-(SELECT concat('{"firstName":', coalesce(CAST(to_json(customer_1.first_name) AS TEXT), 'null'), ',"surname":null,"email":', coalesce(CAST(to_json(customer_1.email) AS TEXT), 'null'), ',"unsubscribeUrl":', coalesce(CAST(to_json($6::VARCHAR || customer_1.unsubscribe_token) AS TEXT), 'null'), '}') AS object$, customer_1.id AS subject$, customer_1.id AS reference$, 0 AS shown$ 
+(SELECT concat('{"firstName":', coalesce(to_json(customer_1.first_name)::text, 'null'), ',"surname":null,"email":', coalesce(to_json(customer_1.email)::text, 'null'), ',"unsubscribeUrl":', coalesce(to_json($6::VARCHAR || customer_1.unsubscribe_token)::text, 'null'), '}') AS object$, customer_1.id AS subject$, customer_1.id AS reference$, 0 AS shown$ 
 FROM customer AS customer_1 
 WHERE customer_1.restricted_at IS NULL AND customer_1.erased_at IS NULL AND customer_1.marketing_consent ORDER BY customer_1.id DESC 
  LIMIT 2), 

@@ -1,5 +1,5 @@
 WITH read_1 AS 
-(SELECT concat('{"reference":', coalesce(CAST(to_json(delivery_1.reference) AS TEXT), 'null'), ',"signedBy":null,"order":null}') AS object$, delivery_1.customer_id AS subject$, delivery_1.id AS reference$, 0 AS shown$ 
+(SELECT concat('{"reference":', coalesce(to_json(delivery_1.reference)::text, 'null'), ',"signedBy":null,"order":null}') AS object$, delivery_1.customer_id AS subject$, delivery_1.id AS reference$, 0 AS shown$ 
 FROM delivery AS delivery_1 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 

@@ -1,5 +1,5 @@
 WITH read_1 AS 
-(SELECT concat('{"reference":', coalesce(CAST(to_json(delivery_1.reference) AS TEXT), 'null'), ',"signedBy":null,"order":', coalesce((SELECT concat('{"number":', coalesce(CAST(to_json(orders_1.number) AS TEXT), 'null'), ',"customer":null,"total":null,"billingName":null}') AS object$ 
+(SELECT concat('{"reference":', coalesce(to_json(delivery_1.reference)::text, 'null'), ',"signedBy":null,"order":', coalesce((SELECT concat('{"number":', coalesce(to_json(orders_1.number)::text, 'null'), ',"customer":null,"total":null,"billingName":null}') AS object$ 
 FROM orders AS orders_1 
 WHERE orders_1.id = delivery_1.order_id), 'null'), '}') AS object$, delivery_1.customer_id AS subject$, delivery_1.id AS reference$, 0 AS shown$ 
 FROM delivery AS delivery_1 

@@ -1,5 +1,5 @@
 WITH read_1 AS 
-(SELECT concat('{"number":', coalesce(CAST(to_json(returns_1.number) AS TEXT), 'null'), ',"refundAmount":', coalesce(CASE WHEN (returns_1.refund_amount IS NOT NULL) THEN concat('{"amount":', coalesce('"' || CAST(returns_1.refund_amount AS TEXT) || '"', 'null'), '}') END, 'null'), ',"refundIban":null}') AS object$, returns_1.customer_id AS subject$, returns_1.id AS reference$, 0 AS shown$ 
+(SELECT concat('{"number":', coalesce(to_json(returns_1.number)::text, 'null'), ',"refundAmount":', coalesce(CASE WHEN (returns_1.refund_amount IS NOT NULL) THEN concat('{"amount":', coalesce('"' || CAST(returns_1.refund_amount AS TEXT) || '"', 'null'), '}') END, 'null'), ',"refundIban":null}') AS object$, returns_1.customer_id AS subject$, returns_1.id AS reference$, 0 AS shown$ 
 FROM returns AS returns_1 
 WHERE NOT (EXISTS (SELECT 1 
 FROM customer AS customer_1 
@@ -50,9 +50,9 @@ HAVING count(added.customer_id) > 0 ON CONFLICT (employee_id, day) DO UPDATE SET
  SELECT convert_to(concat('{"viewer":', coalesce($16::VARCHAR, 'null'), ',"open":{"nodes":[', (SELECT string_agg(rows$.object$, ',') AS string_agg_1 
 FROM (SELECT read_1.object$ AS object$ 
 FROM read_1) AS rows$), ']},"order":', coalesce((SELECT read_2.object$ 
-FROM read_2), 'null'), ',"customers":null,"carriers":', coalesce((SELECT concat('{"nodes":[', string_agg(concat('{"name":', coalesce(CAST(to_json(carrier_1.name) AS TEXT), 'null'), '}'), ',' ORDER BY anon_1.place DESC) FILTER (WHERE anon_1.place <= 2), ']}') AS concat_1 
+FROM read_2), 'null'), ',"customers":null,"carriers":', coalesce((SELECT concat('{"nodes":[', string_agg(concat('{"name":', coalesce(to_json(carrier_1.name)::text, 'null'), '}'), ',' ORDER BY anon_2.place DESC) FILTER (WHERE anon_2.place <= 2), ']}') AS anon_1 
 FROM (SELECT carrier_2.id AS id, row_number() OVER (ORDER BY carrier_2.name DESC, carrier_2.id ASC) AS place 
 FROM carrier AS carrier_2 ORDER BY carrier_2.name DESC, carrier_2.id ASC 
- LIMIT 3) AS anon_1 JOIN carrier AS carrier_1 ON carrier_1.id = anon_1.id 
+ LIMIT 3) AS anon_2 JOIN carrier AS carrier_1 ON carrier_1.id = anon_2.id 
 HAVING true), 'null'), '}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted

@@ -31,15 +31,15 @@ counted AS
 (INSERT INTO daily_reading (employee_id, day, subjects, quota) SELECT $10::UUID AS employee_id, $11::DATE AS day, count(added.customer_id) AS subjects, $12::INTEGER AS quota 
 FROM added 
 HAVING count(added.customer_id) > 0 ON CONFLICT (employee_id, day) DO UPDATE SET subjects = (daily_reading.subjects + excluded.subjects), quota = excluded.quota)
- SELECT convert_to(concat('{"orders":', coalesce((SELECT concat('{"pageInfo":{"hasNextPage":', coalesce(CAST(count(read_1.id) > 2 AS TEXT), 'null'), ',"endCursor":', coalesce('"' || encode(CAST('Order:'::text || CAST(json_agg(read_1.id ORDER BY read_1.place DESC) FILTER (WHERE read_1.place <= 2) ->> 0 AS TEXT) AS BYTEA), 'base64') || '"', 'null'), '},"edges":[', string_agg(concat('{"cursor":', coalesce('"' || encode(CAST('Order:'::text || CAST(orders_2.id AS TEXT) AS BYTEA), 'base64') || '"', 'null'), ',"node":{"number":', coalesce(CAST(to_json(orders_2.number) AS TEXT), 'null'), ',"billingName":', coalesce(CAST(to_json(CASE WHEN (EXISTS (SELECT 1 
+ SELECT convert_to(concat('{"orders":', coalesce((SELECT concat('{"pageInfo":{"hasNextPage":', coalesce(CAST(count(read_1.id) > 2 AS TEXT), 'null'), ',"endCursor":', coalesce('"' || encode(CAST('Order:'::text || CAST(json_agg(read_1.id ORDER BY read_1.place DESC) FILTER (WHERE read_1.place <= 2) ->> 0 AS TEXT) AS BYTEA), 'base64') || '"', 'null'), '},"edges":[', string_agg(concat('{"cursor":', coalesce('"' || encode(CAST('Order:'::text || CAST(orders_2.id AS TEXT) AS BYTEA), 'base64') || '"', 'null'), ',"node":{"number":', coalesce(to_json(orders_2.number)::text, 'null'), ',"billingName":', coalesce(to_json(CASE WHEN (EXISTS (SELECT 1 
 FROM customer AS customer_1 
 WHERE customer_1.id = orders_2.customer_id AND customer_1.erased_at IS NULL
- LIMIT ALL OFFSET 0)) THEN orders_2.billing_name END) AS TEXT), 'null'), ',"billingAddress":', coalesce(CASE WHEN (EXISTS (SELECT 1 
+ LIMIT ALL OFFSET 0)) THEN orders_2.billing_name END)::text, 'null'), ',"billingAddress":', coalesce(CASE WHEN (EXISTS (SELECT 1 
 FROM customer AS customer_1 
 WHERE customer_1.id = orders_2.customer_id AND customer_1.erased_at IS NULL
- LIMIT ALL OFFSET 0)) THEN CASE WHEN (coalesce(orders_2.billing_street_address, orders_2.billing_postal_code, orders_2.billing_postal_town, orders_2.billing_country_code) IS NOT NULL) THEN concat('{"postalTown":', coalesce(CAST(to_json(orders_2.billing_postal_town) AS TEXT), 'null'), '}') END END, 'null'), ',"customer":', coalesce((SELECT concat('{"email":', coalesce(CAST(to_json(customer_3.email) AS TEXT), 'null'), '}') AS object$ 
+ LIMIT ALL OFFSET 0)) THEN CASE WHEN (coalesce(orders_2.billing_street_address, orders_2.billing_postal_code, orders_2.billing_postal_town, orders_2.billing_country_code) IS NOT NULL) THEN concat('{"postalTown":', coalesce(to_json(orders_2.billing_postal_town)::text, 'null'), '}') END END, 'null'), ',"customer":', coalesce((SELECT concat('{"email":', coalesce(to_json(customer_3.email)::text, 'null'), '}') AS object$ 
 FROM customer AS customer_3 
-WHERE customer_3.id = orders_2.customer_id), 'null'), '}}'), ',' ORDER BY read_1.place ASC) FILTER (WHERE read_1.place <= 2), ']}') AS concat_1 
+WHERE customer_3.id = orders_2.customer_id), 'null'), '}}'), ',' ORDER BY read_1.place ASC) FILTER (WHERE read_1.place <= 2), ']}') AS anon_1 
 FROM read_1 JOIN orders AS orders_2 ON orders_2.id = read_1.id 
 HAVING true), 'null'), '}'), 'UTF8') AS body, ARRAY[(SELECT noted.digest 
 FROM noted)] AS noted
