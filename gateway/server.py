@@ -76,24 +76,33 @@ class _HeadTooLarge(Exception):
 
 
 class Exchange(RequestResponseCycle):
-    """A request and its answer, as uvicorn has them; the head of a usual answer is written in one piece.
+    """A request and its answer, as uvicorn has them; a usual head is written in one piece with its body.
 
     # PERF: uvicorn looks at every header of every answer with two patterns, a tenth of a small read's time.
     """
 
+    # That of a usual answer, until its body comes.
+    _head = b""
+
     async def send(self, message: Any) -> None:
         """Sends what the application gives; a usual head has the same bytes as uvicorn's."""
-        if message["type"] != "http.response.start" or not self._is_usual(message["headers"]):
-            await super().send(message)
+        if message["type"] == "http.response.start" and self._is_usual(message["headers"]):
+            self._begin(message["status"], message["headers"])
             return
+        if self._head:
+            message["body"], self._head = self._head + message["body"], b""
+        await super().send(message)
+
+    def _begin(self, status: int, headers: Any) -> None:
         self.response_started, self.waiting_for_100_continue = True, False
-        (_, length), (_, kind), *_, (_, id) = message["headers"]
-        self.expected_content_length, self.chunked_encoding = int(length), False
-        head = [STATUS_LINE[message["status"]]]
+        (_, length), (_, kind), *_, (_, id) = headers
+        head = [STATUS_LINE[status]]
         for name, value in self.default_headers:  # `date`, which uvicorn makes anew each second
             head += (name, b": ", value, b"\r\n")
         head += (b"content-length: ", length, b"\r\ncontent-type: ", kind, b"\r\n", WRITTEN)
-        self.transport.write(b"".join((*head, b"x-request-id: ", id, END)))
+        self._head = b"".join((*head, b"x-request-id: ", id, END))
+        # To uvicorn it is a part of the body.
+        self.expected_content_length, self.chunked_encoding = len(self._head) + int(length), False
 
     def _is_usual(self, headers: Any) -> bool:
         """Whether these are the headers of every answer and three of its own, and nothing else is to do."""
@@ -103,6 +112,7 @@ class Exchange(RequestResponseCycle):
             and (headers[0][0], headers[1][0], headers[-1][0]) == OWN
             and not HEADER_VALUE_RE.search(headers[0][1] + headers[1][1] + headers[-1][1])
             and self.keep_alive
+            and self.scope["method"] != "HEAD"
             and not (self.response_started or self.disconnected or self.flow.write_paused or self.access_log)
         )
 
