@@ -95,7 +95,8 @@ async def read_request(settings: Settings, request: HttpRequest, headers: Mappin
     """What is asked, its body read to the end."""
     if is_strange(headers, settings.allowed_origins):
         raise HttpError(Code.BAD_REQUEST, "pages of this origin may not ask", 403)
-    by_url = request.method in ("GET", "HEAD")
+    scope = request.scope
+    by_url = scope["method"] in ("GET", "HEAD")
     parameters = _of_url(request) if by_url else await _of_body(settings, request, headers)
     query, variables = asked_document(parameters), parameters.get("variables")
     name, extensions = parameters.get("operationName"), parameters.get("extensions")
@@ -112,11 +113,11 @@ async def read_request(settings: Settings, request: HttpRequest, headers: Mappin
         purpose=headers.get("processing-purpose"),
         reject_on_refusal=rejects(headers.get("on-forbidden")),
         wants_cost=asks_for_cost(extensions),
-        may_change=request.method == "POST",
-        client_address=client_address(request.scope, settings.trusted_proxies),
-        request_id=request.scope[REQUEST_ID],
+        may_change=scope["method"] == "POST",
+        client_address=client_address(scope, settings.trusted_proxies),
+        request_id=scope[REQUEST_ID],
         case_reference=read_case_reference(headers.get("case-reference"), settings.case_reference),
-        told=request.scope[TOLD],
+        told=scope[TOLD],
     )
 
 

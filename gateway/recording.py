@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from uuid6 import uuid7
 
@@ -41,8 +42,7 @@ class Recording:
     counts: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(NamedTuple):
     """What an access record says of the very request."""
 
     request_id: str
