@@ -128,6 +128,8 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        # uvicorn takes the handler of libraries' lines for one of its own log of requests.
+        self.access_log = False
         self._settings: Settings = app_state[SETTINGS]
         # How much of a head has come before the present read; None outside a head. How much with it at most.
         self._head_bytes: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.server import Exchange
 from tests.live import Served, served
 from tests.unsubscribing import FORM, GIVEN, decisions, subscribed
 
@@ -161,6 +163,24 @@ def test_a_head_written_in_one_piece_is_that_of_uvicorn(quick: Served) -> None:
     first, second = (_head(part) for part in answer.split(b"HTTP/1.1 ")[1:])
     assert [*first, b"connection: close"] == second
     assert b"date" in first
+
+
+def test_a_handler_of_libraries_lines_is_no_reason_to_write_answers_as_uvicorn_does(
+    quick: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker sets up its log after uvicorn has, whose own log of requests then seems to be wanted."""
+    begun: list[int] = []
+
+    def begin(exchange: Exchange, status: int, headers: Any) -> None:
+        begun.append(status)
+        written(exchange, status, headers)
+
+    written = Exchange._begin
+    monkeypatch.setattr(Exchange, "_begin", begin)
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
+    assert logging.getLogger("uvicorn.access").hasHandlers()
+    assert is_answered(quick)
+    assert begun == [200]
 
 
 def _head(answer: bytes) -> list[bytes]:
