@@ -217,7 +217,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
-        response = await _graphql(self._live, HttpRequest(scope, receive, send))
+        response = await _graphql(self._live, scope, receive)
         await response(scope, receive, send)
 
 
@@ -281,19 +281,19 @@ async def _ready(live: Live) -> Response:
     return Response(orjson.dumps(found), 200 if found["ready"] else 503, media_type=JSON)
 
 
-async def _graphql(live: Live, request: HttpRequest) -> Response:
-    gateway, told = live.gateway, request.scope[TOLD]
-    if request.scope["method"] == "OPTIONS":
+async def _graphql(live: Live, scope: Scope, receive: Receive) -> Response:
+    gateway, told, method = live.gateway, scope[TOLD], scope["method"]
+    if method == "OPTIONS":
         return Response(status_code=204, headers={"allow": METHODS})
     media = JSON
     try:
-        headers = read_headers(request)
+        headers = read_headers(scope)
         accept = headers.get("accept")
         media = media_type(accept)
-        with Attended(request.receive, gateway.settings) as attended:
-            asked = await read_request(gateway.settings, request, headers)
+        with Attended(receive, gateway.settings) as attended:
+            asked = await read_request(gateway.settings, scope, receive, headers)
             attended.has_come()
-            if await _wants_events(gateway, asked, media, accept) and request.method != "HEAD":
+            if await _wants_events(gateway, asked, media, accept) and method != "HEAD":
                 return await event_response(live, asked)
             found = await answer(gateway, asked)
     except RequestError as error:
@@ -302,7 +302,7 @@ async def _graphql(live: Live, request: HttpRequest) -> Response:
     except CallerGone:
         return Response(status_code=499)
     except Exception as error:  # the edge: whatever it is, its text stays here and nothing is answered
-        return _respond(failure(error, request.scope[REQUEST_ID], told), media)
+        return _respond(failure(error, scope[REQUEST_ID], told), media)
     return _respond(found, media)
 
 
@@ -329,7 +329,7 @@ def _respond(found: Answer, media: str, error: RequestError | None = None) -> Re
         headers["allow"] = "POST"  # RFC 9110, section 15.5.6
     if found.status == 408:
         headers["connection"] = "close"  # RFC 9110, section 15.5.9
-    return Response(found.body, found.status, headers, f"{media}; charset=utf-8")
+    return Response(found.body, found.status, headers or None, f"{media}; charset=utf-8")
 
 
 async def _nowhere(request: HttpRequest, error: Exception) -> Response:
@@ -348,7 +348,7 @@ async def _nowhere(request: HttpRequest, error: Exception) -> Response:
 
 async def _socket(live: Live, websocket: WebSocket) -> None:
     try:
-        headers = read_headers(websocket)
+        headers = read_headers(websocket.scope)
         rejects(headers.get("on-forbidden"))
     except HttpError:
         await refuse_socket(websocket)
@@ -393,4 +393,4 @@ async def _attended(
 
 async def _schema(gateway: Gateway, request: HttpRequest) -> Response:
     """The caller's own SDL."""
-    return PlainTextResponse(await own_schema(gateway, read_caller(gateway.settings, request)))
+    return PlainTextResponse(await own_schema(gateway, read_caller(gateway.settings, request.scope)))

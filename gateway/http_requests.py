@@ -1,7 +1,7 @@
 """What an HTTP request asks, read within bounds: media type, headers, URL or body.
 
-Takes Starlette's request. Gives a `Request`, not yet judged. Raises `HttpError` where it is none: 400, 403
-for a strange page, 406, 413, 415. How long a body may take to come is `Attended`'s.
+Takes what ASGI calls `scope` and `receive`. Gives a `Request`, not yet judged. Raises `HttpError` where it is
+none: 400, 403 for a strange page, 406, 413, 415. How long a body may take to come is `Attended`'s.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from starlette.requests import HTTPConnection
-from starlette.requests import Request as HttpRequest
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope
 
 from .access_log import REQUEST_ID, TOLD
 from .client_address import client_address
@@ -91,13 +91,14 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-async def read_request(settings: Settings, request: HttpRequest, headers: Mapping[str, str]) -> Request:
+async def read_request(
+    settings: Settings, scope: Scope, receive: Receive, headers: Mapping[str, str]
+) -> Request:
     """What is asked, its body read to the end."""
     if is_strange(headers, settings.allowed_origins):
         raise HttpError(Code.BAD_REQUEST, "pages of this origin may not ask", 403)
-    scope = request.scope
     by_url = scope["method"] in ("GET", "HEAD")
-    parameters = _of_url(request) if by_url else await _of_body(settings, request, headers)
+    parameters = _of_url(scope) if by_url else await _of_body(settings, receive, headers)
     query, variables = asked_document(parameters), parameters.get("variables")
     name, extensions = parameters.get("operationName"), parameters.get("extensions")
     if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
@@ -121,24 +122,24 @@ async def read_request(settings: Settings, request: HttpRequest, headers: Mappin
     )
 
 
-def read_caller(settings: Settings, request: HttpRequest) -> Request:
+def read_caller(settings: Settings, scope: Scope) -> Request:
     """Who asks, and nothing of what: a request without a document."""
-    headers = read_headers(request)
+    headers = read_headers(scope)
     return Request(
         query="",
         variables={},
         operation_name=None,
         authorization=headers.get("authorization"),
         act_as=headers.get("act-as"),
-        client_address=client_address(request.scope, settings.trusted_proxies),
-        request_id=request.scope[REQUEST_ID],
-        told=request.scope[TOLD],
+        client_address=client_address(scope, settings.trusted_proxies),
+        request_id=scope[REQUEST_ID],
+        told=scope[TOLD],
     )
 
 
-def read_headers(request: HTTPConnection) -> dict[str, str]:
+def read_headers(scope: Scope) -> dict[str, str]:
     """The headers by name; one that decides something must not be given twice."""
-    given = request.scope["headers"]
+    given = scope["headers"]
     found = {name.decode("latin-1"): value.decode("latin-1") for name, value in given}
     if len(found) < len(given):
         names = [name.decode("latin-1") for name, _ in given]
@@ -155,15 +156,15 @@ def rejects(value: str | None) -> bool:
     return value == "reject"
 
 
-def _of_url(request: HttpRequest) -> dict[str, Any]:
-    parameters: dict[str, Any] = dict(request.query_params)
+def _of_url(scope: Scope) -> dict[str, Any]:
+    parameters: dict[str, Any] = dict(QueryParams(scope["query_string"]))
     for name in ("variables", "extensions"):
         if name in parameters:
             parameters[name] = _json(parameters[name].encode("utf-8", "surrogatepass"), name)
     return parameters
 
 
-async def _of_body(settings: Settings, request: HttpRequest, headers: Mapping[str, str]) -> dict[str, Any]:
+async def _of_body(settings: Settings, receive: Receive, headers: Mapping[str, str]) -> dict[str, Any]:
     _check_content(headers.get("content-type", ""))
     if "content-encoding" in headers:
         raise HttpError(Code.BAD_REQUEST, "the body is plain UTF-8", 415)
@@ -171,7 +172,7 @@ async def _of_body(settings: Settings, request: HttpRequest, headers: Mapping[st
     # PERF: Starlette's `stream` hands over the same in 10 µs more.
     body, has_more = bytearray(), True
     while has_more:
-        message = await request.receive()
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise CallerGone
         body += message.get("body", b"")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -46,7 +46,7 @@ class Where:
 RowAccess = AllRows | Where
 
 
-class Scope(Enum):
+class Scope(StrEnum):
     """How far `own` (the account, one order) and `assigned…` (all, or the deliveries named) reach."""
 
     ACCOUNT = "account"
