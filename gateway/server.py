@@ -78,7 +78,8 @@ class _HeadTooLarge(Exception):
 class Exchange(RequestResponseCycle):
     """A request and its answer, as uvicorn has them; a usual head is written in one piece with its body.
 
-    # PERF: uvicorn looks at every header of every answer with two patterns, a tenth of a small read's time.
+    # PERF: uvicorn looks at every header of every answer with two patterns, and writes head and body apart:
+    # 21 µs of a small read's 370 (the bench's W1 at 16 clients, with and without this, round by round).
     """
 
     # That of a usual answer, until its body comes.
@@ -90,7 +91,7 @@ class Exchange(RequestResponseCycle):
             self._begin(message["status"], message["headers"])
             return
         if self._head:
-            message["body"], self._head = self._head + message["body"], b""
+            message["body"], self._head = self._head + message.get("body", b""), b""
         await super().send(message)
 
     def _begin(self, status: int, headers: Any) -> None:
@@ -113,7 +114,7 @@ class Exchange(RequestResponseCycle):
             and not HEADER_VALUE_RE.search(headers[0][1] + headers[1][1] + headers[-1][1])
             and self.keep_alive
             and self.scope["method"] != "HEAD"
-            and not (self.response_started or self.disconnected or self.flow.write_paused or self.access_log)
+            and not (self.response_started or self.disconnected or self.flow.write_paused)
         )
 
 
