@@ -42,11 +42,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """For `-n auto`: each worker has a server and a world of its own, and takes whole files.
 
     One process runs what is named by file or test, as there is too little to share, and what takes slow
-    tests in, which start servers and measure times; and all of it on a server that is given, where the
+    tests in that go `alone`, as they measure times; and all of it on a server that is given, where the
     transactions of another would keep records unsealed and its connections be as many.
     """
-    shares = config.option.markexpr == "not slow" and all(Path(arg).is_dir() for arg in config.args)
+    has_alone = config.option.markexpr not in ("not slow", "slow and not alone")
+    shares = not has_alone and all(Path(arg).is_dir() for arg in config.args)
     return WORKERS if shares and SERVER not in os.environ else 0
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks what stands on the server, and so runs on each kind of server there is."""
+    if "server_url" in getattr(item, "fixturenames", ()):
+        item.add_marker("database")
 
 
 def pytest_configure() -> None:

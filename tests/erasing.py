@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretStr
+from sqlmodel import SQLModel
 
 from gateway.database import Database
 from gateway.mail.outbox import Outbox
@@ -190,25 +191,37 @@ def lifts(world: World, after: timedelta = timedelta(), **changed: Any) -> int:
 def request_of(world: World, person: Person, kind: str = "ERASURE") -> dict[str, Any]:
     """The newest request of a person, as its row."""
     world.forget()
-    rows = [row for row in world.rows()["subject_request"] if row["customer_id"] == person.key]
+    rows = [row for row in world.table("subject_request") if row["customer_id"] == person.key]
     return max((row for row in rows if row["kind"] == kind), key=lambda row: row["id"])
-
-
-def texts_of(world: World) -> Iterator[tuple[str, str, str]]:
-    """Every text of every row of the database, with its table and column."""
-    world.forget()
-    for table, rows in world.rows().items():
-        for row in rows:
-            for column, value in row.items():
-                yield table, column, str(value)
 
 
 def found_of(world: World, person: Person) -> set[str]:
     """The columns in which something stands that is this person's alone."""
     needles = (person.mark, person.values["phone"])
     return {
-        f"{table}.{column}" for table, column, text in texts_of(world) if any(one in text for one in needles)
+        f"{table}.{column}"
+        for table, row in _rows_with(world, needles)
+        for column, value in row.items()
+        if any(one in str(value) for one in needles)
     }
+
+
+def _rows_with(world: World, needles: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """Every row of every table that holds one of the texts, as text or in bytes, with its table."""
+    # PostgreSQL shows bytes as hexadecimal digits.
+    patterns = [f"%{form}%" for one in needles for form in (one, one.encode().hex())]
+
+    async def read(connection: Any) -> list[tuple[str, dict[str, Any]]]:
+        return [
+            (name, dict(row))
+            for name in SQLModel.metadata.tables
+            for row in await connection.fetch(
+                f'SELECT * FROM "{name}" AS one WHERE one::text LIKE ANY ($1)', patterns
+            )
+        ]
+
+    found: list[tuple[str, dict[str, Any]]] = world.run(read)
+    return found
 
 
 class Post:

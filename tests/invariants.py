@@ -7,7 +7,7 @@ how the gateway does it is used but the names of the schema and its lists of leg
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -126,21 +126,21 @@ class Ledger:
         self._connection = self._runner.run(asyncpg.connect(url))
 
     def rows(self) -> Rows:
-        return self._runner.run(self._rows())
+        return self._runner.run(self._rows(KEYS))
 
-    async def _rows(self) -> Rows:
+    async def _rows(self, tables: Iterable[str]) -> Rows:
         async with self._connection.transaction(isolation="repeatable_read", readonly=True):
             return {
                 name: {
-                    tuple(row[column] for column in columns): dict(row)
+                    tuple(row[column] for column in KEYS[name]): dict(row)
                     for row in await self._connection.fetch(f'SELECT * FROM "{name}"')
                 }
-                for name, columns in KEYS.items()
+                for name in tables
             }
 
     def register(self) -> Rows:
         """The rows without those that say who looked at the others."""
-        return {name: rows for name, rows in self.rows().items() if name not in RECORDS}
+        return self._runner.run(self._rows([name for name in KEYS if name not in RECORDS]))
 
     def execute(self, statement: str, *values: Any) -> None:
         self._runner.run(self._connection.execute(statement, *values))

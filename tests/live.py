@@ -89,7 +89,7 @@ class Served:
 
     def deliveries(self, **wanted: object) -> list[dict[str, Any]]:
         """The deliveries with these values, oldest first."""
-        rows = self.world.rows()["delivery"]
+        rows = self.world.table("delivery")
         found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
         return sorted(found, key=lambda row: row["id"])
 

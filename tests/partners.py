@@ -146,7 +146,7 @@ def mine(world: World) -> list[uuid.UUID]:
 @pytest.fixture
 def kept(writable: World) -> Iterator[World]:
     """The writable world; the tokens and idempotency keys a test makes go with it."""
-    before = [row["id"] for row in writable.rows()["partner_token"]]
+    before = [row["id"] for row in writable.table("partner_token")]
     names = set(writable.askers)
     yield writable
     for name in set(writable.askers) - names:

@@ -126,7 +126,7 @@ def moved(world: World, account: Account, email: str, name: str = "anonymous") -
 def letters(world: World, account: Account, kind: str, email: str | None = None) -> list[str]:
     """The texts of the mail of a kind to a customer, oldest first."""
     world.forget()
-    rows = [row for row in world.rows()["mail"] if row["customer_id"] == account.key and row["kind"] == kind]
+    rows = [row for row in world.table("mail") if row["customer_id"] == account.key and row["kind"] == kind]
     address = email or account.email
     return [row["body"] for row in sorted(rows, key=lambda row: row["id"]) if row["recipient"] == address]
 

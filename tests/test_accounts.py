@@ -157,7 +157,7 @@ def test_asking_for_a_link_answers_and_works_the_same_whether_the_address_is_kno
     assert found == [found[0]] * 4
     assert found[0][1]
     writable.forget()
-    mailed = [row["customer_id"] for row in writable.rows()["mail"] if row["kind"] == "password-reset"]
+    mailed = [row["customer_id"] for row in writable.table("mail") if row["kind"] == "password-reset"]
     assert known.key in mailed
     assert unconfirmed.key not in mailed
 

@@ -17,7 +17,7 @@ from tests.attacks.check import FINE, JSON, Check
 from tests.live import Served, served
 from tests.test_http_bounds import AT_ONCE, QUICK, START, connected, is_answered, sent, status_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PATIENCE_SECONDS = 30.0
 MOST_BYTES = 500_000

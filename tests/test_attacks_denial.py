@@ -24,7 +24,7 @@ from schema.scalars import global_id
 from tests.world import World
 
 # These share one server process and keep it busy; it is started anew after a hang.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PROCESSOR_SECONDS = 2.5
 PATIENCE_SECONDS = 12.0

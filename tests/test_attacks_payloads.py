@@ -41,7 +41,7 @@ def test_a_payload_shows_no_more_than_a_read(writable: World) -> None:
 
 def test_a_payload_is_masked_and_withheld_like_a_read(writable: World) -> None:
     """Who may set an account to pay to does not see it unmasked in the answer."""
-    order = next(row for row in writable.rows()["orders"] if row["billing_name"])
+    order = next(row for row in writable.table("orders") if row["billing_name"])
     key = global_id("Customer", order["customer_id"])
     fields = "customer { orders { nodes { id billingName returns { nodes { refundIban } } } } }"
     given = 'id: $id, surname: "Esimerkki"'
@@ -68,7 +68,7 @@ def test_a_rejection_names_what_is_refused_of_input_and_payload(writable: World)
     document = """mutation($id: ID!) {
       updateReturn(input: {id: $id, refundIban: null}) { return { refundIban order { internalNote } } }
     }"""
-    given = {"id": global_id("Return", writable.rows()["returns"][0]["id"])}
+    given = {"id": global_id("Return", writable.table("returns")[0]["id"])}
     headers = {"on-forbidden": "reject"}
     with unchanged(writable):
         response = writable.post("finance", document, given, "returns", headers=headers)
@@ -217,4 +217,4 @@ def test_a_change_that_is_made_is_logged_without_its_values(
     assert response.json() == {"data": {"updateCustomer": {"__typename": "UpdateCustomerPayload"}}}
     assert_not_repeated(response, caplog)
     writable.forget()
-    assert not any(CANARY in str(row) for row in writable.rows()["change"])
+    assert not any(CANARY in str(row) for row in writable.table("change"))

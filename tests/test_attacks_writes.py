@@ -289,7 +289,7 @@ def test_a_row_that_is_hidden_and_one_that_is_not_there_are_the_same_bytes_by_th
     writable: World, name: str
 ) -> None:
     """Whatever the input: a wrong one is told before any look-up, on both alike."""
-    rows = writable.rows()["customer"]
+    rows = writable.table("customer")
     restricted = next(row["id"] for row in rows if row["restricted_at"] is not None)
     others = {
         "customer": writable.askers["customer-2"].customer_id,
@@ -339,7 +339,7 @@ def test_an_address_that_is_known_is_registered_like_any_other(writable: World) 
     document = """mutation($input: RegisterCustomerInput!) {
       registerCustomer(input: $input) { customer { email status } userErrors { code } }
     }"""
-    known = next(row["email"] for row in writable.rows()["customer"] if row["email"])
+    known = next(row["email"] for row in writable.table("customer") if row["email"])
     found = []
     for email in (known, known, "nobody.yet@example.com"):
         given = {**GUEST, "email": email, "password": "correct horse battery"}
@@ -351,7 +351,7 @@ def test_an_address_that_is_known_is_registered_like_any_other(writable: World) 
 
 
 def test_an_id_of_another_type_is_a_mistake_and_no_look_up(writable: World) -> None:
-    order = writable.rows()["orders"][0]["id"]
+    order = writable.table("orders")[0]["id"]
     coded = base64.b64encode(f"customer:{uuid.uuid4()}".encode()).decode()
     for text in (global_id("Order", order), coded, str(order), "", "Q3VzdG9tZXI6", "é", "' OR 1=1 --"):
         with unchanged(writable):

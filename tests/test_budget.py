@@ -137,7 +137,7 @@ def test_a_refusal_of_an_employee_is_on_record(writable: World) -> None:
             found = [one.ask(name, document).status_code for _ in range(6)]
             assert (found[0], found[-1]) == (200, 429)
     writable.forget()
-    found = [row for row in writable.rows()["access_record"] if row["operation_name"] == "Spent"]
+    found = [row for row in writable.table("access_record") if row["operation_name"] == "Spent"]
     refused = [row for row in found if row["decision"] == "REFUSED"]
     assert {row["role"] for row in refused} == {"support"}
     assert list(refused[0]["fields"]) == ["Customer.surname"]
@@ -155,7 +155,7 @@ def test_an_employees_look_at_the_schema_that_is_refused_is_on_record(writable: 
             spent(refused)
             ids[refused.headers["x-request-id"]] = name
     writable.forget()
-    found = [row for row in writable.rows()["access_record"] if row["request_id"] in ids]
+    found = [row for row in writable.table("access_record") if row["request_id"] in ids]
     assert {(ids[row["request_id"]], row["role"]) for row in found} == {
         ("support", "support"),
         ("carrier", "carrier"),

@@ -32,14 +32,14 @@ ENDED = 4403
 
 def numbers(live: Served) -> list[str]:
     """The numbers of the first customer's orders, newest first."""
-    rows = live.world.rows()["orders"]
+    rows = live.world.table("orders")
     mine = [row for row in rows if row["customer_id"] == live.world.askers["customer"].customer_id]
     return [row["number"] for row in sorted(mine, key=lambda row: row["placed_at"], reverse=True)]
 
 
 def second_customer(live: Served) -> dict[str, Any]:
     key = live.world.askers["customer-2"].customer_id
-    return next(row for row in live.world.rows()["customer"] if row["id"] == key)
+    return next(row for row in live.world.table("customer") if row["id"] == key)
 
 
 def sign_out(live: Served, headers: dict[str, str]) -> None:

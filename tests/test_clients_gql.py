@@ -67,7 +67,7 @@ def asked(live: Served, way: Way, name: str, ask: Asking, **said: str) -> None:
 @WAYS
 def test_pages_are_asked_for_with_variables_and_parsed_by_the_schema(live: Served, way: Way) -> None:
     """Each page by the cursor of the one before, with amounts as `Decimal`, which the schema tells apart."""
-    rows = {row["number"]: row for row in live.world.rows()["orders"]}
+    rows = {row["number"]: row for row in live.world.table("orders")}
     shown = [rows[number] for number in numbers(live) if rows[number]["status"] != "CANCELLED"]
 
     async def ask(client: Client, session: AsyncClientSession) -> None:

@@ -135,7 +135,7 @@ def test_it_shows_what_the_gateways_own_token_shows_and_no_row_of_others(store: 
     found = store.ask(store.token(), OWN_ROWS).json()
     assert found == store.ask(store.own_token(), OWN_ROWS).json()
     shown = {each["id"] for each in found["data"]["orders"]["nodes"]}
-    rows = store.world.rows()["orders"]
+    rows = store.world.table("orders")
     own = {global_id("Order", row["id"]) for row in rows if row["customer_id"] == store.customer}
     assert shown
     assert shown <= own
@@ -150,7 +150,7 @@ def test_what_the_provider_claims_beside_the_subject_is_not_read(store: Store) -
 
 
 def test_nobody_is_found_by_anything_but_the_subject(store: Store) -> None:
-    (row,) = (each for each in store.world.rows()["customer"] if each["id"] == store.customer)
+    (row,) = (each for each in store.world.table("customer") if each["id"] == store.customer)
     names = (row["email"], row["number"], str(row["id"]), f"customer:{row['id']}", store.subject.upper())
     for subject in names:
         assert store.reason(store.token(sub=subject, email=row["email"])) == "unknown customer"

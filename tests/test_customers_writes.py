@@ -50,7 +50,7 @@ def key_of(payload: dict[str, Any]) -> uuid.UUID:
 
 
 def changes(world: World, key: uuid.UUID) -> set[tuple[str, str, str]]:
-    rows = [row for row in world.rows()["change"] if row["customer_id"] == key]
+    rows = [row for row in world.table("change") if row["customer_id"] == key]
     return {(f"{row['entity']}.{row['field']}", row["source"], row["actor"]) for row in rows}
 
 
@@ -78,7 +78,7 @@ def test_a_registered_customer_is_answered_as_themselves_and_may_act_with_the_to
 
 def test_a_password_is_kept_as_an_argon2id_hash_with_owasp_parameters(writable: World) -> None:
     key = key_of(register(writable))
-    kept = next(row for row in writable.rows()["credential"] if row["customer_id"] == key)
+    kept = next(row for row in writable.table("credential") if row["customer_id"] == key)
     assert kept["password_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     PasswordHasher().verify(kept["password_hash"], PERSON["password"])
     with pytest.raises(VerifyMismatchError):
@@ -104,11 +104,11 @@ def test_what_is_not_said_about_the_newsletter_is_refused(writable: World) -> No
         ({"marketingConsent": True}, "GIVEN"),
     ):
         key = key_of(register(writable, **given))
-        (event,) = [row for row in writable.rows()["consent_event"] if row["customer_id"] == key]
+        (event,) = [row for row in writable.table("consent_event") if row["customer_id"] == key]
         assert event["state"] == state
         assert event["source"] == "REGISTRATION"
         assert (event["notice_version"], event["text_digest"]) == (notice.version, notice.digest)
-        customer = next(row for row in writable.rows()["customer"] if row["id"] == key)
+        customer = next(row for row in writable.table("customer") if row["id"] == key)
         assert customer["marketing_consent"] is (state == "GIVEN")
 
 
@@ -130,7 +130,7 @@ def test_registration_notes_each_field_given_with_its_source_and_no_value(writab
 
 
 def test_every_mistake_of_a_registration_is_named_at_once_and_nothing_is_made(writable: World) -> None:
-    before = len(writable.rows()["customer"])
+    before = len(writable.table("customer"))
     payload = register(writable, email="nobody", postalCode="1", firstName=" ", phone="12", password="short")
     found = {(error["code"], error["coordinate"]) for error in payload["userErrors"]}
     assert found == {
@@ -142,7 +142,7 @@ def test_every_mistake_of_a_registration_is_named_at_once_and_nothing_is_made(wr
     }
     assert payload["customer"] is None
     assert payload["accessToken"] is None
-    assert len(writable.rows()["customer"]) == before
+    assert len(writable.table("customer")) == before
 
 
 def test_the_same_key_registers_once_and_another_input_under_it_is_a_conflict(writable: World) -> None:
@@ -155,7 +155,7 @@ def test_the_same_key_registers_once_and_another_input_under_it_is_a_conflict(wr
         assert [error["code"] for error in other["userErrors"]] == ["CONFLICT"]
         assert other["customer"] is None
         assert other["accessToken"] is None
-    kept = next(row for row in writable.rows()["idempotency"] if str(row["key"]) == key)
+    kept = next(row for row in writable.table("idempotency") if str(row["key"]) == key)
     written = " ".join(map(str, kept.values())).lower()
     assert not any(str(value).strip().lower() in written for value in PERSON.values())
 
@@ -233,7 +233,7 @@ def test_an_erased_customers_last_token_changes_nothing(writable: World) -> None
     given = {"id": payload["customer"]["id"], "surname": "Muu"}
     found = writable.post("anonymous", UPDATE, {"input": given}, headers=headers)
     assert found.status_code == 401
-    row = next(row for row in writable.rows()["customer"] if row["id"] == key)
+    row = next(row for row in writable.table("customer") if row["id"] == key)
     assert row["surname"] == "Esimerkki"
 
 
@@ -259,7 +259,7 @@ def test_a_decision_is_added_to_the_history_and_no_event_is_changed(writable: Wo
     key = writable.askers["customer-2"].customer_id
 
     def history() -> list[dict[str, Any]]:
-        rows = [row for row in writable.rows()["consent_event"] if row["customer_id"] == key]
+        rows = [row for row in writable.table("consent_event") if row["customer_id"] == key]
         return sorted(rows, key=lambda row: (row["at"], row["id"]))
 
     before = history()
@@ -279,7 +279,7 @@ def test_an_employee_records_consent_only_with_a_statement_of_evidence(writable:
     given["evidence"] = "said so on the telephone, call 4711"
     found = writable.data("support", CONSENT, {"input": given}, SERVICE)["setMarketingConsent"]
     assert found["customer"]["marketingConsent"] is True
-    rows = writable.rows()["consent_event"]
+    rows = writable.table("consent_event")
     newest = max((row for row in rows if row["customer_id"] == key_of(payload)), key=lambda row: row["id"])
     assert (newest["source"], newest["evidence"]) == ("STAFF_ON_BEHALF", given["evidence"])
 
@@ -290,7 +290,7 @@ def test_an_employee_may_record_a_withdrawal_without_evidence(writable: World) -
     found = writable.data("support", CONSENT, {"input": given}, SERVICE)["setMarketingConsent"]
     assert found["customer"]["marketingConsent"] is False
     assert [
-        row["state"] for row in writable.rows()["consent_event"] if row["customer_id"] == key_of(payload)
+        row["state"] for row in writable.table("consent_event") if row["customer_id"] == key_of(payload)
     ] == ["GIVEN", "WITHDRAWN"]
 
 
@@ -318,7 +318,7 @@ def test_a_refused_condition_in_a_payload_refuses_the_change(writable: World, ar
     assert error["extensions"]["coordinate"] == "Order.internalNote"
     assert error["extensions"]["use"] in ("FILTER", "SORT")
     key = writable.askers["customer"].customer_id
-    assert all(row["surname"] != "Muutettu" for row in writable.rows()["customer"] if row["id"] == key)
+    assert all(row["surname"] != "Muutettu" for row in writable.table("customer") if row["id"] == key)
 
 
 def test_statements_that_show_a_payload_are_kept_with_its_plan_alone(writable: World) -> None:

@@ -99,9 +99,9 @@ def test_postgresql_too_refuses_a_designation_of_oneself(writable: World, person
 def test_what_is_wrong_with_a_designation_is_said_and_nothing_is_made(
     writable: World, person: Person, changed: dict[str, Any], mistake: tuple[str, str]
 ) -> None:
-    before = writable.rows()["designation"]
+    before = writable.table("designation")
     assert codes(designate(writable, person, **changed)) == [mistake]
-    assert writable.rows()["designation"] == before
+    assert writable.table("designation") == before
 
 
 def test_every_mistake_is_named_at_once(writable: World, person: Person) -> None:

@@ -27,7 +27,7 @@ def nothing_disclosed(writable: World) -> None:
 
 def disclosures(world: World, **wanted: Any) -> list[dict[str, Any]]:
     world.forget()
-    rows = world.rows()["disclosure"]
+    rows = world.table("disclosure")
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
 
@@ -38,8 +38,8 @@ def test_the_first_read_of_a_delivery_is_a_disclosure_and_the_second_is_none(wri
     assert len(first) == len(shown) > 0
     assert disclosures(writable) == first
     carrier = writable.askers["carrier"].carrier_id
-    name = next(row["name"] for row in writable.rows()["carrier"] if row["id"] == carrier)
-    owner = {row["id"]: row["customer_id"] for row in writable.rows()["delivery"]}
+    name = next(row["name"] for row in writable.table("carrier") if row["id"] == carrier)
+    owner = {row["id"]: row["customer_id"] for row in writable.table("delivery")}
     for row in first:
         assert (row["recipient"], row["purpose"], row["at"]) == (name, "delivery", writable.now)
         assert row["customer_id"] == owner[row["ref_id"]]
@@ -111,7 +111,7 @@ def test_what_repeats_writes_its_record_alone_until_something_is_new(
     assert global_id("Delivery", sent.delivery) in str(data) or global_id("Customer", sent.customer) in str(
         data
     )
-    assert sent.customer in {row["customer_id"] for row in writable.rows()[table]}
+    assert sent.customer in {row["customer_id"] for row in writable.table(table)}
 
 
 def test_many_at_once_disclose_once(writable: World) -> None:
@@ -153,7 +153,7 @@ def test_what_a_carrier_s_change_shows_it_is_disclosed(writable: World) -> None:
 
 def test_a_carrier_that_is_on_no_list_is_given_no_personal_field(writable: World) -> None:
     carrier = writable.askers["carrier-2"].carrier_id
-    name = next(row["name"] for row in writable.rows()["carrier"] if row["id"] == carrier)
+    name = next(row["name"] for row in writable.table("carrier") if row["id"] == carrier)
     writable.execute("UPDATE carrier SET name = 'Nobody of the list' WHERE id = $1", carrier)
     writable.gateway.principals.hear(hears=True)
     try:

@@ -51,7 +51,7 @@ def customer_of(world: World, name: str = "customer") -> uuid.UUID:
 
 def marked(world: World, column: str) -> uuid.UUID:
     """A customer who is restricted or erased."""
-    found: uuid.UUID = next(row["id"] for row in world.rows()["customer"] if row[column] is not None)
+    found: uuid.UUID = next(row["id"] for row in world.table("customer") if row[column] is not None)
     return found
 
 

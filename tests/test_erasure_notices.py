@@ -87,7 +87,7 @@ def test_each_recipient_of_the_last_180_days_is_told_once_and_tried_again(writab
     person = new_person(writable)
     old = {"created_at": NOW - 300 * DAY, "handed_over_at": NOW - 299 * DAY, "delivered_at": NOW - 180 * DAY}
     other = next(
-        row for row in writable.rows()["carrier"] if row["id"] != writable.askers["carrier"].carrier_id
+        row for row in writable.table("carrier") if row["id"] != writable.askers["carrier"].carrier_id
     )
     delivered(writable, person, **old, carrier_id=other["id"])
     delivered(writable, person)
@@ -135,7 +135,7 @@ def test_each_recipient_of_the_last_180_days_is_told_once_and_tried_again(writab
     assert len(told) == 1
     assert writable.data(OFFICER, status, None, RIGHTS)["disclosures"]["nodes"] == [{"noticeStatus": "SENT"}]
     ids = {row["id"] for row in notices}
-    log = [row for row in writable.rows()["erasure_notice_attempt"] if row["notice_id"] in ids]
+    log = [row for row in writable.table("erasure_notice_attempt") if row["notice_id"] in ids]
     assert sorted(row["outcome"] for row in log if row["outcome"] == "SENT") == ["SENT"] * 3
     assert request_of(writable, person)["notified"] == ["Authorities", "Newsletter provider", "Posti"]
 

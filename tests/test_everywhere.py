@@ -13,7 +13,7 @@ import pytest
 from tests.bench.place import made
 from tests.twins import Twins, started, world_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 LONGEST_SECONDS = 2.0
 WHO = "{ viewer { role } }"

@@ -260,7 +260,7 @@ def test_what_an_employee_asks_for_goes_to_the_person_and_is_on_record(
 
 
 def marked(world: World, column: str) -> uuid.UUID:
-    found: uuid.UUID = next(row["id"] for row in world.rows()["customer"] if row[column] is not None)
+    found: uuid.UUID = next(row["id"] for row in world.table("customer") if row[column] is not None)
     return found
 
 

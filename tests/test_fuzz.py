@@ -17,7 +17,7 @@ from tests.fuzz_sockets import conversation, conversations, frames
 from tests.fuzzing import LONGEST_SECONDS, Fuzzed, fuzz, fuzzed
 
 # They keep a server of their own busy.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(LONGEST_SECONDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(LONGEST_SECONDS)]
 
 # Who asks, and for which purpose.
 ASKERS = {"anonymous": None, "customer": None, "support": "customer-service", "carrier": None}

@@ -16,7 +16,7 @@ from schemathesis.graphql import nodes
 from tests.fuzzing import LONGEST_SECONDS, Answered, Fuzzed, fuzz, fuzzed
 
 # They keep a server of their own busy.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(LONGEST_SECONDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(LONGEST_SECONDS)]
 
 ASKERS = {"anonymous": None, "customer": None, "support": "customer-service", "carrier": None}
 EXAMPLES = 6

@@ -20,7 +20,7 @@ from gateway.server import Exchange
 from tests.live import Served, served
 from tests.unsubscribing import FORM, GIVEN, decisions, subscribed
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 FINE = b'{"query": "{ __typename }"}'
 START = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

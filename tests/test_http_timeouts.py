@@ -21,7 +21,7 @@ from tests.logged import Collected
 from tests.world import World
 
 # Real servers, and statements that wait.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 READ = "{ orders { totalCount } }"
 CHANGE = """mutation($input: UpdateCustomerInput!) {
@@ -252,7 +252,7 @@ def test_a_read_whose_caller_left_is_cancelled(
 def changed(one: Served) -> tuple[str, int]:
     """What a change of the customer's sets, and their version."""
     one.world.forget()
-    customers = one.world.rows()["customer"]
+    customers = one.world.table("customer")
     key = one.world.askers["customer"].customer_id
     row = next(row for row in customers if row["id"] == key)
     return row["first_name"], row["version"]

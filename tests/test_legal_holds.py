@@ -161,7 +161,7 @@ def test_who_does_not_see_a_row_holds_nothing_of_it(writable: World, entity: str
 
 def test_an_order_of_a_restricted_customer_is_the_privacy_officers_alone_to_hold(writable: World) -> None:
     owner = marked(writable, "restricted_at")
-    order = next(one for one in writable.rows()["orders"] if one["customer_id"] == owner)
+    order = next(one for one in writable.table("orders") if one["customer_id"] == owner)
     target = global_id("Order", order["id"])
     found = mistakes(writable, "finance", PLACE, wanted(target), "accounting")
     assert found == [("NOT_FOUND", "Order.id", "target")]

@@ -91,6 +91,7 @@ def process(live: Served, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_that_is_stopped_tells_every_connection_and_ends_at_once(
     live: Served, tmp_path: Path, number: int

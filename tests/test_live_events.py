@@ -86,7 +86,7 @@ def test_events_are_streamed_after_each_change(live: Served, method: str) -> Non
 def test_the_lines_of_a_list_are_lines_of_data(live: Served) -> None:
     """PostgreSQL writes a list over several lines, each of which is a `data` line of its event."""
     counts = {row["id"]: 0 for row in live.deliveries()}
-    for row in live.world.rows()["delivery_event"]:
+    for row in live.world.table("delivery_event"):
         counts[row["delivery_id"]] += 1
     key = max(counts, key=lambda one: counts[one])
     customer = {"Authorization": headers_of(live, "support")["Authorization"]}

@@ -63,7 +63,7 @@ class Room:
 
     def designation(self, role: str) -> str:
         """The global id of the employee's designation."""
-        rows = self.live.world.rows()["designation"]
+        rows = self.live.world.table("designation")
         mine = [row["id"] for row in rows if (row["employee_id"], row["role"]) == (self.desk.employee, role)]
         return global_id("Designation", mine[0])
 

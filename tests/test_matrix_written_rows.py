@@ -153,7 +153,7 @@ def test_a_profile_is_changed_on_exactly_the_rows_the_matrix_means(writable: Wor
                 if seen == "reached" and row["erased_at"] is None:  # an erased row stays empty
                     expected.add(row["id"])
             writable.forget()
-            after = {row["id"]: row for row in writable.rows()["customer"]}
+            after = {row["id"]: row for row in writable.table("customer")}
             for row in before:
                 new = after[row["id"]]
                 if row["id"] not in expected:
@@ -180,7 +180,7 @@ def test_a_decision_on_the_newsletter_is_recorded_for_exactly_the_rows_the_matri
     for name, purpose in granted(writable, "setMarketingConsent"):
         writable.forget()
         with undone(writable, "customer") as before:
-            known = {row["id"] for row in writable.rows()["consent_event"]}
+            known = {row["id"] for row in writable.table("consent_event")}
             register = Register(writable.rows(), asker_of(writable, name, purpose), writable.now)
             expected = []
             for row in before:
@@ -189,7 +189,7 @@ def test_a_decision_on_the_newsletter_is_recorded_for_exactly_the_rows_the_matri
                 assert seen == wanted(register, root, row, given), (name, purpose)
                 expected += [row["id"]] if seen == "reached" and row["erased_at"] is None else []
             writable.forget()
-            events = [row for row in writable.rows()["consent_event"] if row["id"] not in known]
+            events = [row for row in writable.table("consent_event") if row["id"] not in known]
             assert sorted(event["customer_id"] for event in events) == sorted(expected)
             assert {event["state"] for event in events} <= {"WITHDRAWN", "REFUSED"}
             writable.execute(

@@ -74,7 +74,7 @@ def test_a_token_is_not_narrowed_to_more_than_it_is(
 def test_a_token_names_no_delivery_that_its_parent_does_not_see(kept: World) -> None:
     keys = [global_id("Delivery", key) for key in mine(kept)]
     other = kept.askers["carrier-2"].carrier_id
-    theirs = next(row["id"] for row in kept.rows()["delivery"] if row["carrier_id"] == other)
+    theirs = next(row["id"] for row in kept.table("delivery") if row["carrier_id"] == other)
     name = issued(kept, deliveries=keys[:2])
     asked = [keys[0], keys[2], global_id("Delivery", theirs), global_id("Delivery", uuid.UUID(int=1))]
     found = wrong(kept, name, NARROW, {"expiresAt": in_days(kept, 1), "deliveries": asked})
@@ -88,7 +88,7 @@ def test_what_is_not_asked_for_is_as_in_the_parent(kept: World) -> None:
     child = narrowed(from_address(kept, "192.0.2.1"), name, documents=None, networks=None)
     ids = {kept.askers[one].token_id for one in (name, child)}
     kept.forget()
-    rows = [row for row in kept.rows()["partner_token"] if row["id"] in ids]
+    rows = [row for row in kept.table("partner_token") if row["id"] in ids]
     same = ("partner", "kind", "carrier_id", "operations", "networks", "documents", "deliveries")
     assert len(rows) == 2
     assert len({str([row[column] for column in same]) for row in rows}) == 1

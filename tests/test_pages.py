@@ -19,30 +19,28 @@ ORDERS = ("", "postalTown: ASC", "postalTown: DESC", "phone: ASC", "phone: DESC"
 def tied(world: World) -> Iterator[list[str]]:
     """Customers who share towns, some without a telephone number, all created in one moment."""
     keys = [uuid.UUID(int=0x0190 << 112 | 0x7000 << 64 | 0x8 << 60 | number) for number in range(TIED)]
-    for number, key in enumerate(keys):
-        world.execute(
-            "INSERT INTO customer (id, number, surname, postal_town, phone, unsubscribe_token, created_at,"
-            " last_active_at) VALUES ($1, $2, 'Tied', $3, $4, $2, $5, $5)",
-            *(
-                key,
-                f"TIED-{number}",
-                f"Town {number % 3}",
-                None if number % 4 == 0 else f"+35{number % 2}",
-                NOW,
-            ),
-        )
+    world.execute(
+        "INSERT INTO customer (id, number, surname, postal_town, phone, unsubscribe_token, created_at,"
+        " last_active_at) SELECT key, 'TIED-' || n, 'Tied', 'Town ' || n % 3,"
+        " CASE WHEN n % 4 > 0 THEN '+35' || n % 2 END, 'TIED-' || n, $2, $2"
+        " FROM unnest($1::uuid[]) WITH ORDINALITY AS one (key, place), LATERAL (SELECT place - 1) AS of (n)",
+        *(keys, NOW),
+    )
     yield [global_id("Customer", key) for key in keys]
     world.execute("DELETE FROM customer WHERE surname = 'Tied'")
 
 
-def page(world: World, order: str, arguments: str) -> dict[str, Any]:
+def page(world: World, order: str, arguments: str, cursor: str | None = None) -> dict[str, Any]:
+    """A page whose arguments may name the cursor."""
     sort = f"orderBy: [{{{order}}}]" if order else ""
+    head = "query ($cursor: String)" if cursor else ""
     document = (
-        f'{{ customers(where: {{surname: {{eq: "Tied"}}}} {sort} {arguments}) {{'
+        f'{head} {{ customers(where: {{surname: {{eq: "Tied"}}}} {sort} {arguments}) {{'
         " totalCount edges { cursor node { id } }"
         " pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"
     )
-    found: dict[str, Any] = world.data("privacy-officer", document, None, "subject-rights")["customers"]
+    variables = {"cursor": cursor} if cursor else None
+    found: dict[str, Any] = world.data("privacy-officer", document, variables, "subject-rights")["customers"]
     return found
 
 
@@ -51,8 +49,8 @@ def walk(world: World, order: str, size: int, *, backward: bool = False) -> list
     found: list[str] = []
     cursor = None
     for _ in range(TIED + 2):
-        end = f', {"before" if backward else "after"}: "{cursor}"' if cursor else ""
-        got = page(world, order, f"{'last' if backward else 'first'}: {size}{end}")
+        end = f", {'before' if backward else 'after'}: $cursor" if cursor else ""
+        got = page(world, order, f"{'last' if backward else 'first'}: {size}{end}", cursor)
         ids = [edge["node"]["id"] for edge in got["edges"]]
         found = ids + found if backward else found + ids
         info = got["pageInfo"]

@@ -13,7 +13,7 @@ __all__ = ["kept"]
 def row(world: World, name: str) -> dict[str, Any]:
     key = world.askers[name].token_id
     world.forget()
-    return next(one for one in world.rows()["partner_token"] if one["id"] == key)
+    return next(one for one in world.table("partner_token") if one["id"] == key)
 
 
 def test_a_former_key_neither_rotates_nor_ends_the_one_that_took_its_place(kept: World) -> None:

@@ -96,12 +96,12 @@ def test_other_names_for_a_root_field_do_not_open_it(kept: World) -> None:
 
 def test_a_change_that_is_not_among_them_is_refused_whole(kept: World) -> None:
     name = issued(kept, operations=["Query.partnerTokens", "Mutation.revokePartnerToken"])
-    before = kept.rows()["partner_token"]
+    before = kept.table("partner_token")
     response = kept.post(name, NARROW, {"input": {"expiresAt": in_days(kept, 1)}})
     assert "data" not in response.json()
     assert refused(response.json()) == [("FIELD_FORBIDDEN", "Mutation.narrowPartnerToken")]
     kept.forget()
-    assert kept.rows()["partner_token"] == before
+    assert kept.table("partner_token") == before
 
 
 def test_who_one_is_and_how_data_is_handled_may_always_be_asked(kept: World) -> None:
@@ -232,8 +232,8 @@ def test_a_named_delivery_that_goes_to_another_carrier_is_seen_no_more(kept: Wor
     name = narrowed(kept, issued(kept), deliveries=[global_id("Delivery", key)])
     other, own = kept.askers["carrier-2"].carrier_id, kept.askers["carrier"].carrier_id
     assert kept.data(name, "{ deliveries { totalCount } }")["deliveries"]["totalCount"] == 1
-    service = next(row["service_code"] for row in kept.rows()["delivery"] if row["id"] == key)
-    theirs = next(row["code"] for row in kept.rows()["carrier_service"] if row["carrier_id"] == other)
+    service = next(row["service_code"] for row in kept.table("delivery") if row["id"] == key)
+    theirs = next(row["code"] for row in kept.table("carrier_service") if row["carrier_id"] == other)
     move = "UPDATE delivery SET carrier_id = $2, service_code = $3 WHERE id = $1"
     kept.execute(move, key, other, theirs)
     try:

@@ -49,7 +49,7 @@ def carriers(world: World, **changed: Any) -> dict[str, Any]:
 def row(world: World, name: str) -> dict[str, Any]:
     key = world.askers[name].token_id
     world.forget()
-    return next(one for one in world.rows()["partner_token"] if one["id"] == key)
+    return next(one for one in world.table("partner_token") if one["id"] == key)
 
 
 # ---------------------------------------------------------------- issuing
@@ -95,7 +95,7 @@ def test_all_that_is_wrong_is_named_at_once(kept: World) -> None:
 
 def test_no_delivery_of_another_carrier_is_named(kept: World) -> None:
     other = kept.askers["carrier-2"].carrier_id
-    theirs = next(one["id"] for one in kept.rows()["delivery"] if one["carrier_id"] == other)
+    theirs = next(one["id"] for one in kept.table("delivery") if one["carrier_id"] == other)
     given = carriers(kept, deliveries=[global_id("Delivery", theirs)])
     assert wrong(kept, "register-admin", ISSUE, given) == [("NOT_FOUND", "deliveries/0")]
 
@@ -120,7 +120,7 @@ def test_an_issued_token_is_the_partners_with_a_prefix_and_a_checksum(kept: Worl
     assert (shown["lastUsedAt"], shown["revokedAt"]) == (None, None)
     assert read_global_id(shown["issuedBy"])[0] == "Employee"
     carrier = next(
-        one for one in kept.rows()["carrier"] if global_id("Carrier", one["id"]) == carrier_id(kept)
+        one for one in kept.table("carrier") if global_id("Carrier", one["id"]) == carrier_id(kept)
     )
     assert shown["partner"] == carrier["name"]
 
@@ -345,7 +345,7 @@ def test_who_issues_and_who_looks_on_see_every_token(kept: World) -> None:
     name = issued(kept)
     for reader in ("register-admin", "privacy-officer"):
         shown = {one["id"] for one in kept.data(reader, LIST)["partnerTokens"]["nodes"]}
-        assert shown == {global_id("PartnerToken", one["id"]) for one in kept.rows()["partner_token"]}
+        assert shown == {global_id("PartnerToken", one["id"]) for one in kept.table("partner_token")}
         assert token_id(kept, name) in shown
 
 

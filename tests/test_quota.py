@@ -39,7 +39,7 @@ def codes(body: Any) -> list[str]:
 def test_reading_the_same_customers_again_and_again_uses_up_nothing(bounded: World) -> None:
     for _ in range(4):
         bounded.data("support", PAGE, {"n": QUOTA}, SERVICE)
-    assert [row["subjects"] for row in bounded.rows()["daily_reading"]] == [QUOTA]
+    assert [row["subjects"] for row in bounded.table("daily_reading")] == [QUOTA]
 
 
 def test_one_customer_too_many_is_refused_and_recorded_and_nothing_is_given(bounded: World) -> None:
@@ -50,7 +50,7 @@ def test_one_customer_too_many_is_refused_and_recorded_and_nothing_is_given(boun
     assert 0 < int(response.headers["retry-after"]) <= 24 * 60 * 60
     assert "data" not in response.json()
     assert [(record["decision"], record["fields"]) for record in records] == [("REFUSED", ["Customer.email"])]
-    assert bounded.rows()["daily_reading"][0]["subjects"] == QUOTA
+    assert bounded.table("daily_reading")[0]["subjects"] == QUOTA
 
 
 def test_the_quota_holds_over_single_reads_in_every_worker_and_ends_with_the_day(bounded: World) -> None:
@@ -70,7 +70,7 @@ def test_a_page_known_to_be_counted_counts_again_for_others_tomorrow_and_with_on
 ) -> None:
     def counted() -> list[int]:
         bounded.forget()
-        return sorted(row["subjects"] for row in bounded.rows()["daily_reading"])
+        return sorted(row["subjects"] for row in bounded.table("daily_reading"))
 
     for name, size, expected in (
         ("support", QUOTA - 1, [QUOTA - 1]),
@@ -89,7 +89,7 @@ def test_what_was_undone_is_not_known_to_be_counted(bounded: World) -> None:
     for _ in range(3):
         assert codes(bounded.ask("support", PAGE, {"n": QUOTA + 1}, SERVICE)[1]) == ["READ_QUOTA"]
     bounded.forget()
-    assert bounded.rows()["daily_subject"] == bounded.rows()["daily_reading"] == []
+    assert bounded.table("daily_subject") == bounded.table("daily_reading") == []
 
 
 def test_a_page_of_people_read_before_does_not_look_each_of_them_up(bounded: World) -> None:
@@ -99,14 +99,14 @@ def test_a_page_of_people_read_before_does_not_look_each_of_them_up(bounded: Wor
     bounded.execute("TRUNCATE daily_subject, daily_reading")
     bounded.data("support", PAGE, {"n": QUOTA}, SERVICE)
     bounded.forget()
-    assert bounded.rows()["daily_subject"] == []
+    assert bounded.table("daily_subject") == []
 
 
 def test_many_requests_at_once_do_not_read_of_more(bounded: World) -> None:
     ids = customers(bounded, 20)
     answers = at_once(*[lambda key=key: bounded.ask("support", ONE, {"id": key}, SERVICE)[1] for key in ids])
     assert sum("data" in answer for answer in answers) == QUOTA
-    assert len(bounded.rows()["daily_subject"]) == QUOTA
+    assert len(bounded.table("daily_subject")) == QUOTA
 
 
 def test_each_employee_has_a_quota_of_their_own(bounded: World) -> None:
@@ -119,16 +119,16 @@ def test_a_change_that_shows_one_customer_too_many_is_not_made(bounded: World) -
     key = customers(bounded, QUOTA + 1)[-1]
     document = """mutation($i: UpdateCustomerInput!) {
         updateCustomer(input: $i) { customer { email } userErrors { code } } }"""
-    before = bounded.rows()["customer"]
+    before = bounded.table("customer")
     response = bounded.post("support", document, {"i": {"id": key, "postalTown": "Oulu"}}, SERVICE)
     assert (response.status_code, codes(response.json())) == (429, ["READ_QUOTA"])
     bounded.forget()
-    assert bounded.rows()["customer"] == before
+    assert bounded.table("customer") == before
 
 
 def test_partners_and_customers_have_no_quota(bounded: World) -> None:
     assert len(bounded.data("newsletter", PAGE, {"n": 50})["customers"]["nodes"]) > QUOTA
-    assert bounded.rows()["daily_reading"] == []
+    assert bounded.table("daily_reading") == []
 
 
 # ---------------------------------------------------------------- lists

@@ -13,7 +13,7 @@ import pytest
 from tests.retaining import store
 from tests.sealing import execute
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(7200)]
 
 CUSTOMERS = int(os.environ.get("RETENTION_CUSTOMERS", "100000"))
 DAY, MEGABYTES = "2026-03-01", 400

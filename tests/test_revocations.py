@@ -93,7 +93,7 @@ def test_who_was_revoked_a_moment_ago_revokes_nobody(writable: World, person: Pe
 def row_of(world: World, key: str) -> Any:
     found = read_global_id(key)
     assert found is not None
-    return next(row for row in world.rows()["designation"] if row["id"] == found[1])
+    return next(row for row in world.table("designation") if row["id"] == found[1])
 
 
 def test_a_revoked_administrator_designates_nobody_in_the_very_next_request(

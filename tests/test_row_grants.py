@@ -246,7 +246,7 @@ def test_two_purposes_never_add_up(writable: World) -> None:
 def test_a_right_to_change_is_no_right_to_see_the_row(writable: World) -> None:
     """A grant on `every` row reaches only rows that exist for the caller."""
     lines = changed_policy(("Customer.firstName", "every", "customer-service"))
-    row = next(row for row in writable.rows()["customer"] if row["restricted_at"] is not None)
+    row = next(row for row in writable.table("customer") if row["restricted_at"] is not None)
     before = state(writable)
     mutated = with_policy(writable, lines)
     bodies = set()

@@ -290,7 +290,7 @@ def test_secrets_are_in_no_table_but_the_waiting_mail_in_no_log_and_in_no_url(
         assert [name for name, text in tables.items() if secret in text] == []
         assert secret not in caplog.text + logged.text
     assert account.email not in caplog.text + logged.text
-    mail = " ".join(row["body"] for row in writable.rows()["mail"])
+    mail = " ".join(row["body"] for row in writable.table("mail"))
     urls = re.findall(r"https?://\S+", mail)
     assert urls
     assert [url for url in urls if "crl_" in url.partition("#")[0]] == []

@@ -14,7 +14,7 @@ from tests.signing_in import PASSWORD, call, confirmed, letters, refusal
 from tests.world import World
 from tests.writing import another_gateway
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PAIRS, SHUFFLES = 120, 2000
 # A difference counts where chance would make it once in a thousand times, and where it could be told at all.

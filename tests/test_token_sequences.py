@@ -299,5 +299,5 @@ def test_a_sequence_of_each_step_goes_as_foretold(kept: World) -> None:
 
 
 def is_under_way(world: World, key: uuid.UUID) -> bool:
-    row = next(row for row in world.rows()["delivery"] if row["id"] == key)
+    row = next(row for row in world.table("delivery") if row["id"] == key)
     return row["status"] not in {"DELIVERED", "RETURNED", "LOST"}

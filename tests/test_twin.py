@@ -79,7 +79,7 @@ def agree_on(
     document, variables, operation_name = operation
     asker = asker_of(world, name, purpose)
     if RECORDS.search(f"{document} {variables}"):
-        world.refresh("access_record", "disclosure", "designation", "employee")
+        world.forget("access_record", "disclosure", "designation", "employee")
     twin = expected(world.rows(), asker, world.now, document, variables, operation_name)
     # What is refused to the officer is on the record before the records are read.
     if "accessRecords" in document and twin.refused and asker.role == "privacy_officer":

@@ -347,13 +347,13 @@ def test_neither_a_link_nor_whose_it_is_is_logged(
 def consented(world: World) -> dict[uuid.UUID, dict[str, Any]]:
     """Who agreed last, by their history row by row, and is neither restricted nor erased."""
     newest: dict[uuid.UUID, dict[str, Any]] = {}
-    for event in world.rows()["consent_event"]:
+    for event in world.table("consent_event"):
         known = newest.get(event["customer_id"])
         if known is None or (event["at"], event["id"]) > (known["at"], known["id"]):
             newest[event["customer_id"]] = event
     return {
         row["id"]: row
-        for row in world.rows()["customer"]
+        for row in world.table("customer")
         if row["id"] in newest
         and newest[row["id"]]["state"] == "GIVEN"
         and row["restricted_at"] is None
@@ -371,7 +371,7 @@ def test_the_newsletter_goes_to_those_who_agreed_and_to_nobody_else(
             pressed(browser, one.link)
         live.world.forget()
         wanted = consented(live.world)
-        assert 0 < len(wanted) < len(live.world.rows()["customer"])
+        assert 0 < len(wanted) < len(live.world.table("customer"))
         found = {str(one["email"]): one for one in audience(live.world)}
         assert found.keys() == {row["email"] for row in wanted.values()}
         for row in wanted.values():

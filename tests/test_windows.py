@@ -70,7 +70,7 @@ def seen(world: World, key: uuid.UUID, moment: datetime, name: str = "carrier") 
 @pytest.fixture(autouse=True)
 def tokens(world: World) -> Iterator[None]:
     """Gives the partner tokens their times back."""
-    before = {row["id"]: row for row in world.rows()["partner_token"]}
+    before = {row["id"]: row for row in world.table("partner_token")}
     yield
     for key, row in before.items():
         world.execute(
@@ -134,7 +134,7 @@ def test_reassigning_a_delivery_ends_the_old_carriers_sight_at_once(
 def test_a_restricted_customers_delivery_is_hidden_from_its_carrier(
     world: World, delivery: uuid.UUID
 ) -> None:
-    owner = next(row for row in world.rows()["delivery"] if row["id"] == delivery)["customer_id"]
+    owner = next(row for row in world.table("delivery") if row["id"] == delivery)["customer_id"]
     world.execute("UPDATE customer SET restricted_at = $2 WHERE id = $1", owner, NOW)
     try:
         assert seen(world, delivery, END) is None

@@ -89,8 +89,8 @@ def key_of(shown: str) -> uuid.UUID:
 
 def kept(world: World, table: str, **wanted: Any) -> list[dict[str, Any]]:
     """The rows of a table, as they are now, with these values."""
-    world.execute("SELECT 1")
-    return [row for row in world.rows()[table] if all(row[name] == value for name, value in wanted.items())]
+    world.forget()
+    return [row for row in world.table(table) if all(row[name] == value for name, value in wanted.items())]
 
 
 def at_once(*steps: Callable[[], Any]) -> list[Any]:

@@ -130,6 +130,7 @@ def test_a_register_is_kept_and_the_endpoint_by_hand_gives_the_gateways_data(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_a_quick_run_measures_every_chapter_but_the_peers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

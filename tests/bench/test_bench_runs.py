@@ -65,6 +65,7 @@ def test_different_data_is_refused_without_naming_a_value(theirs: bytes, message
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_small_run_verifies_the_answers_and_writes_its_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
