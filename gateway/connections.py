@@ -6,9 +6,8 @@ Gives rows; raises `DatabaseTimeout`, `DatabaseDuplicate`, `QuotaReached`, or as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import asyncpg
 
@@ -60,41 +59,21 @@ class Connections:
         try:
             row = await connection.fetchrow(sql, *values)
         except asyncpg.PostgresError as error:
-            self._returned(connection, is_sound=True)
+            self.give_back(connection, is_sound=True)
             raise fault_of(error) from error
         except BaseException:
             # Cancelled, or cut off: whatever the connection still holds, nobody gets it.
-            self._returned(connection, is_sound=False)
+            self.give_back(connection, is_sound=False)
             raise
-        self._returned(connection, is_sound=True)
+        self.give_back(connection, is_sound=True)
         return row
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        """A transaction, committed at the end of the block; whatever is raised in it rolls it back.
-
-        It takes a connection with its first statement, so that what is done before holds none. Raises what
-        `fault_of` makes of PostgreSQL's errors.
-        """
-        begun = Transaction(self.borrow, lambda connection: self._returned(connection, is_sound=True))
-        try:
-            yield begun
-            await begun.commit()
-            for step in begun.afterwards:
-                step()
-        except asyncpg.PostgresError as error:
-            await self._undone(begun)
-            raise fault_of(error) from error
-        except Exception:
-            await self._undone(begun)
-            raise
-        except BaseException:  # cancelled: whatever the connection still holds, nobody gets it
-            self._returned(begun.connection, is_sound=False)
-            raise
-        self._returned(begun.connection, is_sound=True)
+    def transaction(self) -> Transaction:
+        """A transaction, to be entered: it takes a connection of these with its first statement."""
+        return Transaction(self)
 
     async def borrow(self) -> Any:
-        """A connection, which `_returned` takes back."""
+        """A connection, which `give_back` takes back."""
         await self._loans.acquire()
         try:
             return self._take() or await self._connect()
@@ -102,20 +81,12 @@ class Connections:
             self._loans.release()
             raise
 
-    async def _undone(self, begun: Transaction) -> None:
-        """Takes the connection back after a rollback, or closes it where even that fails."""
-        try:
-            await begun.rollback()
-        except DATABASE_ERRORS:
-            self._returned(begun.connection, is_sound=False)
-        else:
-            self._returned(begun.connection, is_sound=True)
-
-    def _returned(self, connection: Any, *, is_sound: bool) -> None:
+    def give_back(self, connection: Any, *, is_sound: bool) -> None:
+        """Takes a connection back, to lend it again where it is sound; None is no connection."""
         if connection is None:
             return
         if is_sound:
-            self._give_back(connection)
+            self._keep(connection)
             self._loans.release()
         else:
             # INVARIANT: it counts until it is closed, so that whoever breaks off takes no more than a place.
@@ -123,7 +94,7 @@ class Connections:
 
     async def open(self) -> None:
         """Opens one connection, so that a wrong address is found."""
-        self._give_back(await self._connect())
+        self._keep(await self._connect())
 
     async def close(self) -> None:
         """Closes every connection, those on loan when they come back."""
@@ -139,7 +110,7 @@ class Connections:
                 return connection
         return None
 
-    def _give_back(self, connection: Any) -> None:
+    def _keep(self, connection: Any) -> None:
         if self._closed or connection.is_closed():
             self._end(connection)
         else:
@@ -171,16 +142,45 @@ class Connections:
 
 
 class Transaction:
-    """A transaction, begun with its first statement on a connection borrowed for it."""
+    """A transaction, committed at the end of its block; whatever is raised in it rolls it back.
 
-    def __init__(self, borrow: Callable[[], Awaitable[Any]], give_back: Callable[[Any], None]) -> None:
-        self._borrow = borrow
-        self._give_back = give_back
+    It takes a connection with its first statement, so that what is done before holds none. Raises what
+    `fault_of` makes of PostgreSQL's errors.
+
+    # PERF: a block of `contextlib`'s takes 3.5 µs, one of a class 0.7 (`async with` around nothing).
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
         self.connection: Any = None
-        self._begun = False
+        # Whether PostgreSQL holds anything of it.
+        self.is_begun = False
         self._parts = 0
         # What is to be done once it is committed.
         self.afterwards: list[Callable[[], None]] = []
+
+    async def __aenter__(self) -> Self:
+        """The transaction, of which nothing is begun."""
+        return self
+
+    async def __aexit__(self, _: object, raised: BaseException | None, __: object) -> None:
+        """Commits, does what is to be done then, and gives the connection back; or undoes it."""
+        try:
+            if raised is not None:
+                raise raised
+            await self.commit()
+            for step in self.afterwards:
+                step()
+        except asyncpg.PostgresError as error:
+            await self._undo()
+            raise fault_of(error) from error
+        except Exception:
+            await self._undo()
+            raise
+        except BaseException:  # cancelled: whatever the connection still holds, nobody gets it
+            self._give_back(is_sound=False)
+            raise
+        self._give_back(is_sound=True)
 
     async def row(self, sql: str, values: Sequence[object]) -> Any:
         """The first row, None where there is none; raises `DatabaseDuplicate`."""
@@ -201,25 +201,14 @@ class Transaction:
 
     def rest(self) -> None:
         """Holds no connection until the next statement, where nothing is begun yet."""
-        if self.connection is not None and not self._begun:
-            connection, self.connection = self.connection, None
-            self._give_back(connection)
+        if self.connection is not None and not self.is_begun:
+            self._give_back(is_sound=True)
+            self.connection = None
 
-    @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        """A part that is undone alone where something is raised in it."""
-        name, is_first = f"part_{self._parts}", not self._begun
+    def savepoint(self) -> Part:
+        """A part, to be entered, that is undone alone where something is raised in it."""
         self._parts += 1
-        if not is_first:
-            await self.connection.execute(f"SAVEPOINT {name}")
-        try:
-            yield
-        except Exception:
-            # Nothing came before the first part: the whole transaction is undone.
-            await (self.rollback() if is_first else self.connection.execute(f"ROLLBACK TO {name}"))
-            raise
-        if not is_first:
-            await self.connection.execute(f"RELEASE {name}")
+        return Part(self, f"part_{self._parts}")
 
     async def commit(self) -> None:
         """Makes what was done last."""
@@ -239,21 +228,59 @@ class Transaction:
             raise fault_of(error) from error
 
     async def _begin(self) -> None:
-        if not self._begun:
+        if not self.is_begun:
             await self._connect()
             await self.connection.execute("BEGIN")
-            self._begun = True
+            self.is_begun = True
 
     async def _connect(self) -> None:
         if self.connection is None:
-            self.connection = await self._borrow()
+            self.connection = await self._connections.borrow()
 
     async def _finish(self, command: str) -> None:
-        if self._begun:
-            self._begun = False
+        if self.is_begun:
+            self.is_begun = False
             # PostgreSQL answers ROLLBACK to the COMMIT of a transaction in which something failed.
             if await self.connection.execute(command) != command:
                 raise asyncpg.InterfaceError(f"the transaction did not end with {command}")
+
+    async def _undo(self) -> None:
+        """Gives the connection back after a rollback, or has it closed where even that fails."""
+        try:
+            await self.rollback()
+        except BaseException as error:
+            self._give_back(is_sound=False)
+            if not isinstance(error, DATABASE_ERRORS):
+                raise
+        else:
+            self._give_back(is_sound=True)
+
+    def _give_back(self, *, is_sound: bool) -> None:
+        self._connections.give_back(self.connection, is_sound=is_sound)
+
+
+class Part:
+    """A part of a transaction: where something is raised in its block, what was done in it is undone."""
+
+    def __init__(self, whole: Transaction, name: str) -> None:
+        self._whole = whole
+        self._name = name
+        # Nothing comes before the first part: with it the whole transaction is undone.
+        self._is_first = not whole.is_begun
+
+    async def __aenter__(self) -> None:
+        """Marks where it begins."""
+        if not self._is_first:
+            await self._whole.connection.execute(f"SAVEPOINT {self._name}")
+
+    async def __aexit__(self, _: object, raised: BaseException | None, __: object) -> None:
+        """Forgets the mark, or goes back to it."""
+        if raised is None and not self._is_first:
+            await self._whole.connection.execute(f"RELEASE {self._name}")
+        elif isinstance(raised, Exception) and self._is_first:
+            await self._whole.rollback()
+        elif isinstance(raised, Exception):
+            await self._whole.connection.execute(f"ROLLBACK TO {self._name}")
 
 
 def fault_of(error: asyncpg.PostgresError) -> Exception:

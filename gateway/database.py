@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg
@@ -95,7 +94,7 @@ class Database:
         """The single row of an operation's statement, within the role's time-out; committed if it writes."""
         return await self._connections(role, writes=writes).row(sql, values)
 
-    def transaction(self, role: str | None) -> AbstractAsyncContextManager[Transaction]:
+    def transaction(self, role: str | None) -> Transaction:
         """A transaction that may write; raises `DatabaseTimeout`, or `DatabaseConflict` to try again."""
         return self._connections(role, writes=True).transaction()
 

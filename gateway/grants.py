@@ -5,9 +5,11 @@ A decision is a type: `Shown`, `Masked`, `PerRow` or `Refused`; there is no defa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from schema.mutation import Input
 
 from . import row_rules
 
@@ -85,6 +87,14 @@ class ExactMatch:
     """The field may be looked up by its exact value, and not sorted by."""
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A coordinate, and the rules of the rows on which it may be set."""
+
+    coordinate: str
+    rules: frozenset[str]
+
+
 Cell = Shown | Masked | PerRow | Refused
 TypeAccess = Rows | Refused
 Comparison = AnyOperator | ExactMatch | Refused
@@ -99,6 +109,8 @@ class Grants:
     _held: Mapping[tuple[str, Use], frozenset[str]] = field(repr=False)
     # The same role's grants for every purpose, to tell which purposes would do.
     _by_purpose: Mapping[str | None, Grants] = field(repr=False)
+    # What `settable` gave, by the input's name.
+    _settable: dict[str, Mapping[str, Guard | None]] = field(default_factory=dict, repr=False, compare=False)
 
     def type_access(self, type_name: str) -> TypeAccess:
         """Which rows of a type exist for the caller."""
@@ -146,6 +158,16 @@ class Grants:
             return Rows(rules)
         return self._refused(lambda grants: bool(grants._rules(coordinate, use)))
 
+    def settable(self, of: Input) -> Mapping[str, Guard | None]:
+        """The granted plain fields of an input with their guards; none for what is of no entity.
+
+        A field that is refused, holds another input or names coordinates is not among them.
+        """
+        found = self._settable.get(of.name)
+        if found is None:
+            found = self._settable[of.name] = dict(self._guards(of))
+        return found
+
     def coordinates(self) -> Mapping[str, frozenset[Use]]:
         """Every coordinate the caller holds a grant for, with its uses."""
         found: dict[str, set[Use]] = {}
@@ -155,6 +177,15 @@ class Grants:
 
     def _rules(self, coordinate: str, use: Use) -> frozenset[str]:
         return self._held.get((coordinate, use), frozenset())
+
+    def _guards(self, of: Input) -> Iterator[tuple[str, Guard | None]]:
+        for name, one in of.fields.items():
+            if one.nested is not None or one.reads_fields:
+                continue
+            if one.coordinate is None:
+                yield name, None
+            elif rules := self._rules(one.coordinate, Use(of.writes.value)):
+                yield name, Guard(one.coordinate, rules)
 
     def _sees(self, coordinate: str) -> bool:
         return bool(self._rules(coordinate, Use.READ) or self._rules(coordinate, Use.MASK))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gateway.grants import Guard
+from gateway.policy import ROLES, default_folder, load_policy
 from schema.writing import Writes
+from tests.naive_rules import PURPOSES, Rights
 from tests.test_matrix_writes import MODEL, inputs
 
 
@@ -94,3 +99,20 @@ def test_a_gated_input_says_what_it_does_and_to_what() -> None:
         ("UpdateCarrierInput", "Carrier"),
         ("DecideSubjectRequestInput", "SubjectRequest"),
     }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_is_settable_of_an_input_is_what_the_matrix_grants_of_it(role: str) -> None:
+    policy = load_policy(default_folder(), MODEL)
+    for purpose in (None, *PURPOSES):
+        rights = Rights(role, purpose)
+        for of in inputs() if rights.purpose == purpose else ():
+            letter = "C" if of.writes is Writes.CREATE else "U"
+            plain = [one for one in of.fields.values() if one.nested is None and not one.reads_fields]
+            wanted = {
+                one.name: one.coordinate
+                and Guard(one.coordinate, frozenset(rights.rules(one.coordinate, letter)))
+                for one in plain
+            }
+            granted = {name: guard for name, guard in wanted.items() if guard is None or guard.rules}
+            assert policy.grants(role, purpose).settable(of) == granted

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 import orjson
 
@@ -33,7 +33,9 @@ from .mistakes import Rejected, RowRefused
 from .payload import local_parts
 from .recorded import record_rejection, record_write
 from .registry import HANDLERS
-from .work import Outcome, Tools, Work
+from .rows import Sql
+from .tools import Tools
+from .work import Outcome, Work
 
 __all__ = ["Asked", "Payload", "Refused", "Tools", "Write", "gate", "perform", "personal_in"]
 
@@ -48,7 +50,7 @@ class Payload:
     def __init__(self, plan: Plan, statement: Statement | NoStatement) -> None:
         self.statement = statement
         self.is_of_one_row = is_of_one_row(plan)
-        self.fused: Cache[object, object] = Cache(FUSED)
+        self.fused: Cache[object, Sql] = Cache(FUSED)
         # What it says beside its entities where there is nothing to mend: the same for every request.
         self.quiet: Mapping[str, object] | None = None
 
@@ -58,8 +60,7 @@ class Payload:
         return len(self.statement.sql) * (1 + FUSED) if isinstance(self.statement, Statement) else 0
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """An operation of changes, and who asks for it."""
 
     operation: Operation
@@ -71,8 +72,8 @@ class Asked:
     now: datetime
     constants: Mapping[str, object]
     client_address: str | None = None
-    recording: Recording | Unrecorded = Unrecorded()  # noqa: RUF009  # frozen
-    circumstances: Circumstances = Circumstances("")  # noqa: RUF009  # frozen
+    recording: Recording | Unrecorded = Unrecorded()
+    circumstances: Circumstances = Circumstances("")
 
 
 async def perform(

@@ -14,7 +14,7 @@ from .mistakes import Mistakes
 from .work import Work
 
 COUNTRY = "FI"
-PAIR = ("countryCode", "postalCode")
+PAIR = frozenset({"countryCode", "postalCode"})
 PLACE = ("street_address", "postal_code", "postal_town", "country_code")
 
 
@@ -26,26 +26,28 @@ async def changed_place(
     The pair of country and code that the row will have is what is checked: what is given, else what the row
     holds, which is locked then. `phone` names the field of a telephone number, which the country reads.
     """
-    given = work.input
-    row = await _row(work, entity, key, phone)
+    given, has_pair = work.input, not PAIR.isdisjoint(work.input)
+    # Nothing is looked up where the input says all that is asked of it.
+    row = await _row(work, entity, key) if has_pair or _is_national(given.get(phone)) else {}
     country = str(given.get("countryCode") or row.get("country_code") or COUNTRY).strip().upper()
     plain = {name: value for name, value in given.items() if (name, value) != ("postalCode", None)}
     values = checked(plain, rules, entity, country, mistakes)
     if "postalCode" in given and given["postalCode"] is None:
         values["postal_code"] = None
     is_readable = not any(one.path[:1] in (("countryCode",), ("postalCode",)) for one in mistakes.found)
-    if given.keys() & {*PAIR} and is_readable:
+    if has_pair and is_readable:
         _check_pair(row | values, entity, country, rules, mistakes)
     mistakes.check()
     return values
 
 
-async def _row(work: Work, entity: str, key: uuid.UUID, phone: str) -> dict[str, Any]:
-    """What the row holds of its place; nothing where the input says all that is asked of it."""
-    given = work.input
-    is_national = not str(given.get(phone) or "+").lstrip().startswith("+")
-    if not given.keys() & {*PAIR} and not is_national:
-        return {}
+def _is_national(number: object) -> bool:
+    """Whether it is a telephone number without the code of its country."""
+    return not str(number or "+").lstrip().startswith("+")
+
+
+async def _row(work: Work, entity: str, key: uuid.UUID) -> dict[str, Any]:
+    """What the row, which is locked, holds of its place."""
     return dict(await work.find(entity, key, PLACE, tuple(work.write.guards)))
 
 

@@ -42,10 +42,11 @@ Rules = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A statement and the names of what it binds, in their order."""
+    """A statement, the names of what it binds, in their order, and how many fields it may note as changed."""
 
     text: str
     names: tuple[str, ...]
+    notes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ def change_and_show(
 
     `columns` are pairs of column and GraphQL field, None where the change is not noted. Binds `key`,
     `set_<column>`, `change_ids`, the first of them as `change_id`, `source` and `actor`; where `versioned`,
-    `if_version`; where it `moves` the status, `from_status`. The row has `id`, `version` and `customer_id`,
-    and where a payload is to be `shown`, its JSON as `body`; without a row nothing was changed.
+    `if_version`; where it `moves` the status, `from_status`. The row has `id`, `version` and `customer_id`;
+    where a payload is to be `shown`, its JSON as `body` instead. Without a row nothing was changed.
     """
     row = row_of(target.table, 1)
     table = SQLModel.metadata.tables[target.table]
@@ -97,15 +98,16 @@ def change_and_show(
         .returning(*(table.c[name] for name in _returned(shown, target.table)))
         .cte("changed")
     )
-    query = select(changed.c.id, changed.c.version, old.c.owner.label("customer_id")).select_from(
-        changed.join(old, true())
-    )
-    if shown is not None:
-        query = query.add_columns(body_of(shown, changed))
+    query: Any
+    if shown is None:
+        query = select(changed.c.id, changed.c.version, old.c.owner.label("customer_id"))
+        query = query.select_from(changed.join(old, true()))
+    else:
+        query = select(body_of(shown, changed)).select_from(changed)
     personal = [(name, field) for name, field in columns if field and _is_personal(table, name)]
-    if target.table != "carrier" and personal:
-        query = query.add_cte(_noted(target, old, values, personal))
-    return _sql(query)
+    if target.table == "carrier" or not personal:
+        return _sql(query)
+    return Sql(*compiled(query.add_cte(_noted(target, old, values, personal))), len(personal))
 
 
 def _changeable(row: Any, target: Target, versioned: bool, moves: bool) -> list[ColumnElement[bool]]:

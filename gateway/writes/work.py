@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from uuid6 import uuid7
 
-from schema.model import Model, text_of
+from schema.model import text_of
 from schema.scalars import read_global_id
 from schema.states import ChangeSource
 from schema.writing import UserErrorCode
 
 from ..cache import Cache
-from ..config import Settings
 from ..database import DatabaseConflict, Transaction
 from ..errors import Code, fault
 from ..grants import Grants, Rows
 from ..operation import location_of
-from ..plan import Plan
-from ..policy_files.values import Notice
-from ..principal import Principal, SigningKey
-from ..privacy.office import Office
-from ..refusals import RefusalRecords
-from ..throttle import Throttle
+from ..principal import Principal
 from .gate import Write
 from .mistakes import Mistake, Rejected, RowRefused, not_found
 from .rows import Sql, Target, change_and_show, change_row, find_row, insert_row, next_number, note_fields
+from .tools import Tools
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 # Fields that change with every other one, or with each visit: that they did says nothing.
 UNNOTED = ("lastActiveAt", "version")
 SOURCES = {
@@ -39,23 +36,6 @@ SOURCES = {
     "register_admin": ChangeSource.STAFF_ON_BEHALF,
     "carrier": ChangeSource.CARRIER_EVENT,
 }
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What every change may use; built once per worker."""
-
-    settings: Settings
-    model: Model
-    key: SigningKey
-    notice: Notice
-    forget: Callable[[str, uuid.UUID], None]
-    throttle: Throttle
-    # The root fields that the token of a partner can be limited to, by its role.
-    partner_roots: Mapping[str, frozenset[str]]
-    policy_version: str
-    refusals: RefusalRecords
-    office: Office
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +47,7 @@ class Changed:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a change: the keys of the payload's entities by field, and what else it says.
 
     `became` is as whom an anonymous caller is answered; `body` is the payload's JSON where the change itself
@@ -77,13 +56,13 @@ class Outcome:
     `secrets` are said like `extras`, but pass no statement.
     """
 
-    made: Mapping[str, object] = field(default_factory=dict)
-    extras: Mapping[str, object] = field(default_factory=dict)
+    made: Mapping[str, object] = NOTHING
+    extras: Mapping[str, object] = NOTHING
     became: Principal | None = None
     changed_principals: tuple[tuple[str, uuid.UUID], ...] = ()
     body: bytes | None = None
     mistakes: tuple[Mistake, ...] = ()
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = NOTHING
 
 
 @dataclass(slots=True)
@@ -94,7 +73,7 @@ class Wrote:
     refused: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Work:
     """A change, its caller and its transaction; the only way a change reaches the database."""
 
@@ -105,7 +84,7 @@ class Work:
     transaction: Transaction
     bound: Mapping[str, object]
     tools: Tools
-    fused: Cache[Any, Any]
+    fused: Cache[object, Sql]
     # The JSON of the payload's fields that are no entity, without mistakes; None among several changes, and
     # where the payload shows more than the row that is changed.
     quiet: Mapping[str, object] | None = None
@@ -198,11 +177,17 @@ class Work:
 
         # PERF: where the payload asks for columns of the row alone, change and answer are one statement.
         """
-        payload = self.write.root.payload
         if self.quiet is None:
             await self.change(entity, key, values, moves_from=moves_from)
             return Outcome({self.shown_as(entity): key})
-        sql, bound = self._change(entity, key, values, tuple(self.write.guards), moves_from, None, payload)
+        self._check_is_something()
+        shape = self._shape(entity, values, self.write.guards, moves_from)
+        # INVARIANT: grants and scope are the same for all that share these: the key of their plan holds both.
+        sql = self.fused.get(shape)
+        if sql is None:
+            made = change_and_show(*self._structure(shape), self.write.root.payload)
+            sql = self.fused.put(shape, made)
+        bound = self._bound(sql, key, values, moves_from, self.source)
         row = await self.transaction.alone(sql.text, self._values(sql, {**bound, **self.quiet}))
         if row is None:
             await self._explain(entity, key, tuple(self.write.guards), moves_from)
@@ -223,47 +208,51 @@ class Work:
         `coordinates` are those whose guards must hold, by default every coordinate the input sets. Raises
         `Rejected` (NOT_FOUND, CONFLICT, INVALID_TRANSITION) or `RowRefused`.
         """
+        self._check_is_something()
         wanted = tuple(self.write.guards) if coordinates is None else tuple(coordinates)
-        sql, bound = self._change(entity, key, values, wanted, moves_from, source, None)
-        row = await self.row(sql, **bound)
+        sql = change_row(*self._structure(self._shape(entity, values, wanted, moves_from)))
+        row = await self.row(sql, **self._bound(sql, key, values, moves_from, source or self.source))
         if row is None:
             await self._explain(entity, key, wanted, moves_from)
         self._saw(row["customer_id"])
         return Changed(row["id"], row["customer_id"], row["version"])
 
-    def _change(
+    def _shape(
         self,
         entity: str,
+        columns: Iterable[str],
+        coordinates: Iterable[str],
+        moves_from: Sequence[str] | None,
+    ) -> Shape:
+        """What the statement of a change depends on, beside the caller's grants and scope."""
+        versioned = self.input.get("ifVersion") is not None
+        return entity, tuple(columns), tuple(coordinates), versioned, moves_from is not None
+
+    def _structure(self, shape: Shape) -> Structure:
+        entity, columns, coordinates, versioned, moves = shape
+        names = tuple((name, self._noted_field(entity, name)) for name in columns)
+        return self.target(entity, coordinates), names, versioned, moves
+
+    def _bound(
+        self,
+        sql: Sql,
         key: uuid.UUID,
         values: Mapping[str, object],
-        coordinates: Sequence[str],
         moves_from: Sequence[str] | None,
-        source: ChangeSource | None,
-        shown: Plan | None,
-    ) -> tuple[Sql, dict[str, object]]:
-        """The statement of a change, and what it binds; raises REQUIRED where the input sets nothing."""
-        self._check_is_something()
-        if_version = self.input.get("ifVersion")
-        names = tuple((name, self._noted_field(entity, name)) for name in values)
-        change_ids = [uuid7() for _, field in names if field is not None]
-        target = self.target(entity, coordinates)
-        structure = (target, names, if_version is not None, moves_from is not None)
-        sql = change_row(*structure) if shown is None else self._fused(structure, shown)
-        return sql, {
+        source: ChangeSource,
+    ) -> dict[str, object]:
+        """What the statement of a change binds."""
+        change_ids = [uuid7() for _ in range(sql.notes)]
+        return {
             "key": key,
-            "if_version": if_version,
-            "from_status": list(moves_from or ()),
+            "if_version": self.input.get("ifVersion"),
+            "from_status": moves_from,
             "change_ids": change_ids,
             "change_id": change_ids[0] if change_ids else None,
-            "source": (source or self.source).value,
+            "source": source.value,
             "actor": self.actor,
             **_set(values),
         }
-
-    def _fused(self, structure: Structure, shown: Plan) -> Sql:
-        """The statement that changes a row and shows it, kept with the plan it shows."""
-        found: Sql | None = self.fused.get(structure)
-        return found or self.fused.put(structure, change_and_show(*structure, shown))
 
     def _check_is_something(self) -> None:
         """Raises where an input that may set fields of a row sets none: no version is raised for it."""
@@ -386,6 +375,8 @@ class Work:
             raise RowRefused(refused, self.write.root.mutation.input.writes.value.upper())
 
 
+# Entity, columns, coordinates whose guards must hold, whether a version is given, whether the status moves.
+Shape = tuple[str, tuple[str, ...], tuple[str, ...], bool, bool]
 Structure = tuple[Target, tuple[tuple[str, str | None], ...], bool, bool]
 Handler = Callable[[Work], Any]
 
