@@ -302,7 +302,7 @@ async def _change(
     rejects = request.reject_on_refusal
     found: tuple[Write, ...] | Refused | bytes
     found = gate(prepared.plan, variables, asking.grants, gateway.model.graphql, rejects=rejects)
-    if isinstance(found, tuple):
+    if not isinstance(found, Refused):
         writes = found
         await note_refusals(gateway, operation, prepared.plan.refusals, asking)
         try:

@@ -203,7 +203,6 @@ class Transaction:
         """Holds no connection until the next statement, where nothing is begun yet."""
         if self.connection is not None and not self.is_begun:
             self._give_back(is_sound=True)
-            self.connection = None
 
     def savepoint(self) -> Part:
         """A part, to be entered, that is undone alone where something is raised in it."""
@@ -256,7 +255,8 @@ class Transaction:
             self._give_back(is_sound=True)
 
     def _give_back(self, *, is_sound: bool) -> None:
-        self._connections.give_back(self.connection, is_sound=is_sound)
+        connection, self.connection = self.connection, None
+        self._connections.give_back(connection, is_sound=is_sound)
 
 
 class Part:

@@ -62,3 +62,46 @@ def test_a_transaction_gives_its_connection_back_however_it_ends(
                 return number
 
     assert asyncio.run(ask()) == 1
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("end", [failed, cancelled])
+def test_what_is_raised_in_a_part_undoes_that_part_alone(
+    server_url: str, before: int, end: Callable[[Transaction], None]
+) -> None:
+    """Where it is the first, the whole transaction is undone; another part may follow."""
+
+    async def ask() -> list[int]:
+        async with one_connection(server_url) as connections, connections.transaction() as begun:
+            # The table goes with the connection.
+            await begun.row("CREATE TEMPORARY TABLE IF NOT EXISTS parts (number integer)", ())
+            await begun.commit()
+            for number in range(before):
+                await begun.row("INSERT INTO parts VALUES ($1)", (number,))
+            try:
+                async with begun.savepoint():
+                    await begun.row("INSERT INTO parts VALUES (7)", ())
+                    end(begun)
+                    await begun.row(NUMBER, ())
+            except ValueError:
+                pass
+            async with begun.savepoint():
+                await begun.row("INSERT INTO parts VALUES (8)", ())
+            return [row["number"] for row in await begun.rows("SELECT number FROM parts ORDER BY 1", ())]
+
+    if end is cancelled:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(ask())
+    else:
+        assert asyncio.run(ask()) == [*range(before), 8]
+
+
+def test_a_transaction_that_is_over_has_no_connection(server_url: str) -> None:
+    async def ask() -> None:
+        async with one_connection(server_url) as connections:
+            async with connections.transaction() as begun:
+                await begun.row(NUMBER, ())
+                assert begun.connection is not None
+            assert begun.connection is None
+
+    asyncio.run(ask())

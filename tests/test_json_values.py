@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -10,9 +11,24 @@ from typing import Any
 import asyncpg
 import pytest
 from graphql import GraphQLEnumType, GraphQLObjectType, get_named_type
+from sqlalchemy import ColumnElement, Text, literal, select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-from schema.fields import Kind, ValueObject, columns_of
-from schema.model import load_model
+from gateway import row_rules
+from gateway.row_rules import Scope, row_of
+from gateway.statements.builder import Builder
+from gateway.statements.json_values import (
+    LONGEST_TYPE_NAME,
+    Json,
+    JsonText,
+    PlainText,
+    json_literal,
+    object_of,
+    one_of,
+    written,
+)
+from schema.fields import Kind, Mask, Scalar, ValueObject, columns_of
+from schema.model import Field, load_model
 from schema.scalars import global_id
 from tests.world import NOW, World
 
@@ -47,6 +63,19 @@ def named(world: World) -> Iterator[str]:
     world.execute("DELETE FROM customer WHERE id = $1", KEY)
 
 
+def answered(world: World, made: Json) -> Any:
+    """What PostgreSQL makes of it, read as JSON."""
+    sql = str(select(made.sql()).compile(dialect=dialect(), compile_kwargs={"literal_binds": True}))
+    return json.loads(world.run(lambda connection: connection.fetchval(sql)))
+
+
+def masked_text(mask: Mask, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A mask as the gateway answers with it."""
+    builder = Builder(Scope.ACCOUNT)
+    field = Field("T.f", "f", Scalar(lambda _: value, mask), Kind.STRING)
+    return builder.masked(field, row_of("customer", 1))
+
+
 # PostgreSQL makes an object of nothing but texts otherwise than one of few.
 @pytest.mark.parametrize(
     "fields", [("firstName", "surname"), ("firstName", "surname", "email", "postalTown")]
@@ -68,6 +97,85 @@ def test_a_text_is_answered_as_it_is_kept(
         "customers": {"nodes": [shown]},
         "paged": {"edges": [{"cursor": named, "node": shown}]},
     }
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+def test_what_a_mask_leaves_is_escaped(world: World, text: str) -> None:
+    """By itself, beside a text that another rule shows whole, and where its own rule holds."""
+    value = literal(text, Text())
+    for mask in Mask:
+        masked = masked_text(mask, value)
+        shown = one_of([(literal(False), value), (literal(True), masked)])
+        whole = one_of([(literal(True), value), (literal(False), masked)])
+        several = [(name, shown) for name in ("c", "d", "e", "f")]
+        found = answered(world, object_of([("a", masked), ("b", whole), *several, ("n", literal(1))]))
+        left = found["a"]
+        assert found == {"a": left, "b": text, **dict.fromkeys("cdef", left), "n": 1}
+        assert answered(world, object_of(several)) == dict.fromkeys("cdef", left)
+        assert left == (f"***{text[-4:]}" if mask is Mask.IBAN else left)
+        assert mask is Mask.IBAN or not set(left) - set("*@0123456789")
+
+
+def test_what_stands_by_conditions_is_json_or_text_as_its_parts_are() -> None:
+    text, plain, json = literal("x", Text()), literal("x", PlainText()), Json(('"x"',))
+    for parts, kind in (
+        ((text, plain), Text),
+        ((plain, text), Text),
+        ((plain, plain), PlainText),
+        ((text, json), JsonText),
+        ((json, plain), JsonText),
+    ):
+        assert type(one_of([(literal(True), part) for part in parts]).type) is kind
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if text.isprintable() and text])
+def test_a_change_answers_with_what_it_has_set(writable: World, text: str) -> None:
+    document = """mutation($input: UpdateCustomerInput!) {
+      updateCustomer(input: $input) { customer { surname firstName } userErrors { code } }
+    }"""
+    key = writable.askers["customer"].customer_id
+    assert key is not None
+    given = {"id": global_id("Customer", key), "surname": text}
+    found = writable.data("customer", document, {"input": given})["updateCustomer"]
+    assert found["userErrors"] == []
+    assert found["customer"]["surname"] == text
+
+
+@pytest.mark.parametrize("key", ["", 'a"', "a b", "1a", "a'"])
+def test_what_is_no_name_is_no_key(key: str) -> None:
+    with pytest.raises(AssertionError):
+        object_of([(key, literal(1))])
+    with pytest.raises(AssertionError):
+        json_literal(key)
+
+
+def test_every_type_has_ids_of_one_line() -> None:
+    """PostgreSQL cuts longer base64 into lines."""
+    entities = load_model().entities
+    assert max(map(len, entities)) <= LONGEST_TYPE_NAME
+    with pytest.raises(AssertionError):
+        written(Kind.ID, literal(KEY), "T" * (LONGEST_TYPE_NAME + 1))
+
+
+def test_the_ids_of_the_longest_name_are_of_one_line(world: World) -> None:
+    name = "T" * LONGEST_TYPE_NAME
+    found = answered(world, object_of([("id", written(Kind.ID, literal(str(KEY), Text()), name))]))
+    assert found == {"id": global_id(name, KEY)}
+
+
+def test_a_payload_in_another_form_keeps_no_condition(writable: World) -> None:
+    """What is made for one statement alone goes with it."""
+    key = writable.askers["customer"].customer_id
+    assert key is not None
+
+    def change(alias: str) -> int:
+        document = f"""mutation($input: UpdateCustomerInput!) {{
+          updateCustomer(input: $input) {{ customer {{ {alias}: surname }} }}
+        }}"""
+        writable.data("customer", document, {"input": {"id": global_id("Customer", key), "firstName": alias}})
+        return row_rules._kept.cache_info().currsize
+
+    assert len({change(f"a{number}") for number in range(5)}) == 1
 
 
 @pytest.mark.parametrize("count", [49, 50, 51, 101, 500])

@@ -10,12 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sqlalchemy import FromClause, and_, false, or_
+from sqlalchemy import Alias, FromClause, and_, false, or_
 
 from .deliveries import assigned, assigned_open, needed, until
 from .orders import is_in_open
 from .parts import (
-    MOST_KEPT,
     Adds,
     AllRows,
     Condition,
@@ -25,7 +24,6 @@ from .parts import (
     holds_key,
     in_status,
     nothing,
-    per_row,
     row_of,
     some,
 )
@@ -39,7 +37,6 @@ __all__ = [
     "is_for_changes",
     "is_rule",
     "is_within",
-    "per_row",
     "row_of",
     "rows",
     "some",
@@ -107,7 +104,6 @@ def is_within(rule: str, others: frozenset[str]) -> bool:
     return any(step in others for step in _steps(rule))
 
 
-@lru_cache(maxsize=MOST_KEPT)
 def rows(
     rules: frozenset[str],
     table: FromClause,
@@ -118,10 +114,15 @@ def rows(
     """The rows of `table` (an alias of the table called `name`) that at least one of the rules means.
 
     `known` are the rules under which the row is there already: what they say is not asked again.
-
-    # PERF: made once for each alias, of which there are few (`row_of`), the conditions take 0.78 of the time
-    # that planning the widest operation took (tests/bench/report.md).
     """
+    # An alias comes again with other statements (`row_of`), any other row with its own alone.
+    made = _kept if isinstance(table, Alias) else _meant
+    return made(rules, table, name, scope, known)
+
+
+def _meant(
+    rules: frozenset[str], table: FromClause, name: str, scope: Scope, known: frozenset[str]
+) -> RowAccess:
     choices = []
     for rule in sorted(rules):
         conditions = _conditions(rule, table, name, scope, known)
@@ -129,6 +130,11 @@ def rows(
             return AllRows()
         choices.append(and_(*conditions))
     return Where(or_(false(), *choices))
+
+
+# PERF: without these, planning the widest of the benchmark's new operations takes 1.28 times as long. Some
+# 40 KB each at most.
+_kept = lru_cache(maxsize=256)(_meant)
 
 
 def _steps(rule: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -27,8 +27,6 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from sqlmodel import SQLModel
 
 Condition = ColumnElement[bool]
-# How many aliases are kept, and conditions on them.
-MOST_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,28 @@ class AllRows:
     """Every row of the table, no condition needed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Where:
     """The rows that meet a condition."""
 
     condition: Condition
+
+    @cached_property
+    def per_row(self) -> Condition:
+        """The same condition for a value of the row: its look-ups are made row by row.
+
+        # PERF: beside a value PostgreSQL takes `EXISTS` for a hash over the whole table, whatever the page's
+        # size: 9.7 ms at 20,000 customers, which grows with them; `OFFSET 0` makes it an index look-up, 0.16.
+        """
+
+        def fenced(element: Any, **_: object) -> Any:
+            if isinstance(element, Exists):
+                query: Any = element.element
+                return exists(query.element.offset(literal_column("0")))
+            return None
+
+        found: Condition = replacement_traverse(self.condition, {}, fenced)
+        return found
 
 
 RowAccess = AllRows | Where
@@ -59,30 +74,12 @@ def some(outer: FromClause, *conditions: Condition) -> Condition:
     return exists(select(literal_column("1")).where(*conditions).correlate(outer))
 
 
-@lru_cache(maxsize=MOST_KEPT)
-def per_row(condition: Condition) -> Condition:
-    """The same condition for a value of the row: its look-ups are made row by row.
-
-    # PERF: beside a value PostgreSQL takes `EXISTS` for a hash over the whole table, whatever the page's
-    # size: 9.7 ms at 20,000 customers, which grows with them; `OFFSET 0` makes it an index look-up, 0.16 ms.
-    """
-
-    def fenced(element: Any, **_: object) -> Any:
-        if isinstance(element, Exists):
-            query: Any = element.element
-            return exists(query.element.offset(literal_column("0")))
-        return None
-
-    found: Condition = replacement_traverse(condition, {}, fenced)
-    return found
-
-
 def constants(states: tuple[str, ...]) -> list[ColumnElement[str]]:
     # States of the domain, written into the SQL so that PostgreSQL's plan can use the partial indexes.
     return [literal_column(f"'{state}'", Text()) for state in states]
 
 
-@lru_cache(maxsize=MOST_KEPT)
+@lru_cache(maxsize=4096)
 def row_of(name: str, number: int) -> FromClause:
     """The `number`th alias of a table, the same object each time.
 

@@ -296,23 +296,23 @@ class Builder:
             case Shown():
                 return shown
             case Masked():
-                return self._masked(value.field, row)
+                return self.masked(value.field, row)
             case PerRow(read, mask, known):
                 holds, table = self._judging.holds, record.entity.table.name
                 choices = []
                 if read:
                     choices.append((holds(read, known, table, row), shown))
                 if mask:
-                    masked = self._masked(value.field, row)
+                    masked = self.masked(value.field, row)
                     choices.append((holds(mask, known, table, row), masked))
                 return one_of(choices)
 
-    def _masked(self, field: Field, row: FromClause) -> Expression:
+    def masked(self, field: Field, row: FromClause) -> Expression:
+        """The mask of a field on a row."""
         mask = field.source.mask if isinstance(field.source, Scalar) else None
         if not isinstance(mask, Mask):
             raise AssertionError(f"{field.coordinate} has no mask")
-        # Of an IBAN some of its own characters are left.
-        kind = Text() if mask is Mask.IBAN else PlainText()
+        kind = PlainText() if mask.is_plain else Text()
         return type_coerce(mask.of(self._plain(field, row)), kind)
 
     def _shown(self, record: Record, value: Value, row: FromClause, outer: tuple[FromClause, ...]) -> Made:

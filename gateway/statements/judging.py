@@ -19,7 +19,7 @@ from schema.fields import columns_of
 
 from ..grants import PerRow
 from ..plan.values import Record, ToManyPage, ToOneRecord, Value
-from ..row_rules import AllRows, Scope, Where, per_row, rows
+from ..row_rules import AllRows, Scope, Where, rows
 
 Judged = tuple[FromClause, frozenset[str], frozenset[str]]
 
@@ -65,8 +65,8 @@ class Judging:
         match rows(rules, row, table, self.scope, known):
             case AllRows():
                 return true()
-            case Where(condition):
-                return per_row(condition)
+            case Where() as where:
+                return where.per_row
 
     def shows(self, decision: PerRow, table: str, row: FromClause) -> ColumnElement[bool]:
         """Whether a field is shown of a row, or masked."""

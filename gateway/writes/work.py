@@ -73,7 +73,7 @@ class Wrote:
     refused: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     """A change, its caller and its transaction; the only way a change reaches the database."""
 
