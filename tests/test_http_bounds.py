@@ -183,6 +183,30 @@ def test_a_handler_of_libraries_lines_is_no_reason_to_write_answers_as_uvicorn_d
     assert begun == [200]
 
 
+def test_answers_to_requests_sent_at_once_come_whole_and_in_their_order(quick: Served) -> None:
+    """Usual ones, one to `HEAD`, which has no body, and one of another head, on one connection."""
+    length = b"Content-Length: %d\r\n\r\n" % len(FINE)
+    get = b" /graphql?query=%7B__typename%7D HTTP/1.1\r\nHost: x\r\n"
+    asked = [
+        START + length + FINE,
+        b"HEAD" + get + b"\r\n",
+        b"GET" + get + b"\r\n",
+        b"POST" + get + b"Connection: close\r\n\r\n",
+    ]
+    with connected(quick) as connection:
+        rest = sent(connection, b"".join(asked))
+    found = []
+    for has_body in (True, False, True, True):
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        (long,) = [int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-length: ")]
+        found.append((status_of(head), rest[:long] if has_body else b""))
+        rest = rest[long:] if has_body else rest
+    whole = b'{"data":{"__typename":"Query"}}'
+    assert found[:3] == [(200, whole), (200, b""), (200, whole)]
+    assert found[3][0] == 415
+    assert rest == b""
+
+
 def _head(answer: bytes) -> list[bytes]:
     """The lines of a head; of those that differ from one answer to the next the names."""
     lines = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")
