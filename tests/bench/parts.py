@@ -36,13 +36,13 @@ VALUES = {"email": "nobody@store.example", "number": "C-000001", "after": None}
 COLUMNS = "id, number, first_name, surname, street_address, postal_code, postal_town, phone, email"
 PAGE = f"SELECT {COLUMNS} FROM customer ORDER BY id DESC LIMIT 100"
 PAIRS = ", ".join(f"'{name}', {name}" for name in COLUMNS.split(", "))
-TEXTS = ", ',', ".join(
-    f"""'"{name}":', coalesce(to_json({name})::text, 'null')""" for name in COLUMNS.split(", ")
+KEYS = ",".join(f'"{name}"' for name in COLUMNS.split(", "))
+OBJECTS = (
+    f"SELECT json_object('{{{KEYS}}}'::text[], ARRAY[{COLUMNS.replace('id', 'id::text', 1)}])::text AS one"
 )
 WAYS = {
-    "`string_agg` of a `concat` a row, as `bytea`": (
-        f"SELECT convert_to(string_agg(one, ','), 'UTF8') FROM ("
-        f"SELECT concat('{{', {TEXTS}, '}}') AS one FROM customer ORDER BY id DESC LIMIT 100) page"
+    "`string_agg` of a `json_object` of texts a row, as `bytea`": (
+        f"SELECT convert_to(string_agg(one, ','), 'UTF8') FROM ({OBJECTS} FROM ({PAGE}) page) made"
     ),
     "`json_agg` of the sub-select's rows, as `bytea`": (
         f"SELECT convert_to(json_agg(page)::text, 'UTF8') FROM ({PAGE}) page"
