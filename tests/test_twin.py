@@ -85,6 +85,9 @@ def agree_on(
     if "accessRecords" in document and twin.refused and asker.role == "privacy_officer":
         assume(False)
     status, body = world.ask(name, document, variables, purpose=purpose, operation_name=operation_name)
+    # What costs too much is asked in `tests/test_cost.py`; the twin knows of no price.
+    if [one["extensions"]["code"] for one in body.get("errors", ())] == ["TOO_COMPLEX"]:
+        assume(False)
     assert differences(status, body, twin) == [], (
         f"{name} for {purpose} asks\n{document}\nwith {json.dumps(variables)}\n"
         f"the gateway says {json.dumps(body)}\nthe twin says {json.dumps(twin.data)}\n"
