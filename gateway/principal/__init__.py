@@ -178,7 +178,7 @@ class Principals:
         return self._acting(employee, chosen, None if chosen is None else held[chosen])
 
     def _acting(self, employee: uuid.UUID, role: str | None, designation: uuid.UUID | None) -> Principal:
-        # PERF: making it, with the global id, takes 6 µs; found again 1 (`timeit`).
+        # PERF: making it, with the global id, takes 6 µs; found again 0.6 (`timeit`).
         key = (employee, role, designation)
         found = self._employees.get(key)
         if found is None:

@@ -132,8 +132,8 @@ def _meant(
     return Where(or_(false(), *choices))
 
 
-# PERF: without these, planning the widest of the benchmark's new operations takes 1.28 times as long. Some
-# 40 KB each at most.
+# PERF: without these, planning the widest of the benchmark's new operations takes 1.2 to 1.35 times as
+# long (two runs in turn). Some 40 KB each at most.
 _kept = lru_cache(maxsize=256)(_meant)
 
 

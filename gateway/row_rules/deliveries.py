@@ -50,7 +50,7 @@ def needed(need: str) -> Adds:
     """While the contact's window is open, and if the delivery's service needs the contact.
 
     # PERF: the carrier's services are looked up once a statement, not once a delivery: 0.93 of PostgreSQL's
-    # time for a page of 50 (W2 of tests/bench/report.md).
+    # time for a page of 50 (W2 unrecorded, the two statements in turn by one connection).
     """
 
     def conditions(delivery: FromClause, name: str, scope: Scope) -> list[Condition]:
