@@ -5,12 +5,12 @@ A client's own `X-Request-Id` is not taken over: it is the client's text, and wo
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from .answer_headers import with_headers
+from .answer_headers import add_headers
 from .logs import METHODS, OTHER, Event, Told, milliseconds, note
 
 Message = MutableMapping[str, Any]
@@ -23,7 +23,7 @@ REQUEST_ID, TOLD, BEGUN = "gateway.request_id", "gateway.told", "gateway.begun"
 
 def new_request_id() -> str:
     """128 random bits in hexadecimal."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 class AccessLog:
@@ -49,7 +49,7 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = with_headers(message["headers"], request_id)
+                add_headers(message, request_id)
             await send(message)
 
         try:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import MutableMapping, Sequence
+from typing import Any
 
 Header = tuple[bytes, bytes]
 
@@ -22,12 +23,30 @@ EVERYWHERE: tuple[Header, ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 NAMES = frozenset(name for name, _ in EVERYWHERE)
+# The own headers of a usual answer, in their order, and of what type it is.
+USUAL = (b"content-length", b"content-type")
+USUAL_TYPES = frozenset(
+    f"{media}; charset=utf-8".encode() for media in ("application/json", "application/graphql-response+json")
+)
+# Where the start of an answer says that it is usual: these headers are all it has of its own.
+IS_USUAL = "gateway.is_usual"
 
 
-def with_headers(given: Iterable[Header], request_id: str) -> list[Header]:
-    """The headers of an answer, with those of every answer that it has not its own of."""
-    found = list(given)
-    own = NAMES.intersection([name for name, _ in found])
-    found += [header for header in EVERYWHERE if header[0] not in own] if own else EVERYWHERE
-    found.append((b"x-request-id", request_id.encode()))
-    return found
+def add_headers(start: MutableMapping[str, Any], request_id: str) -> None:
+    """Adds the headers of every answer to the start of one, an ASGI message, that has not its own of them."""
+    given, id = start["headers"], (b"x-request-id", request_id.encode())
+    if _is_usual(given):
+        start[IS_USUAL] = True
+        start["headers"] = [*given, *EVERYWHERE, id]
+        return
+    own = NAMES.intersection([name for name, _ in given])
+    start["headers"] = [*given, *(header for header in EVERYWHERE if header[0] not in own), id]
+
+
+def _is_usual(given: Sequence[Header]) -> bool:
+    return (
+        len(given) == len(USUAL)
+        and (given[0][0], given[1][0]) == USUAL
+        and given[0][1].isdigit()
+        and given[1][1] in USUAL_TYPES
+    )

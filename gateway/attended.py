@@ -16,8 +16,9 @@ from .errors import CallerGone, Code, HttpError, RequestTimeout
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 # PERF: almost every request is over before anybody looks after its caller, which takes a task, 9 µs; until
-# then one timer is all it costs, 1 µs (`call_later` and `create_task` alone, on uvloop).
-UNWATCHED_SECONDS = 0.1
+# then one timer is all it costs, 1 µs (`call_later` and `create_task` alone, on uvloop). It is so long that a
+# worker with more to do than it can, whose requests wait for each other, has no such tasks beside them.
+UNWATCHED_SECONDS = 0.5
 
 
 class Attended:
@@ -26,6 +27,9 @@ class Attended:
     def __init__(self, receive: Receive, settings: Settings) -> None:
         self._receive = receive
         self._settings = settings
+        self._unwatched_seconds = min(
+            UNWATCHED_SECONDS, settings.body_timeout_seconds, settings.request_timeout_seconds
+        )
         self._watcher: asyncio.Task[None] | None = None
         self._end: Exception | None = None
 
@@ -34,15 +38,15 @@ class Attended:
         assert task is not None  # noqa: S101  # a request is a task
         self._loop, self._task, self._cancelling = task.get_loop(), task, task.cancelling()
         self._since, self._is_coming = self._loop.time(), True
-        self._timer = self._loop.call_later(UNWATCHED_SECONDS, self._look)
+        self._timer = self._loop.call_later(self._unwatched_seconds, self._look)
         return self
 
     def has_come(self) -> None:
         """The body was read to its end: what comes after it is the caller's own end."""
         self._is_coming, now = False, self._loop.time()
-        if now - self._since >= UNWATCHED_SECONDS:
+        if now - self._since >= self._unwatched_seconds:
             self._timer.cancel()
-            self._timer = self._loop.call_later(UNWATCHED_SECONDS, self._look)
+            self._timer = self._loop.call_later(self._unwatched_seconds, self._look)
         self._since = now
 
     def __exit__(

@@ -188,10 +188,10 @@ def open_log(level: str, write: Write, *, readable: bool) -> None:
         processors=[checked, render],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=lambda *_: Sink(write),
-        cache_logger_on_first_use=True,
     )
-    # The logger keeps what it was first used with; it is to be made anew.
-    vars(_log).pop("bind", None)
+    global _log
+    # PERF: bound, as structlog's chapter on performance has it: unbound, each line makes a logger of its own.
+    _log = structlog.get_logger().bind()
 
 
 def capture(level: str) -> None:
@@ -213,10 +213,13 @@ def checked(_: object, level: str, found: Mapping[str, Any]) -> Mapping[str, Any
     known = event if isinstance(event, Event) else NOT_OF_ITS_FORM
     line: dict[str, Any] = {"timestamp": datetime.now(UTC), "level": level, "event": known}
     for name, value in found.items():
-        if value is not None and (form := FORMS.get(name)) is not None:
-            written = [getattr(one, "value", one) for one in value] if isinstance(value, tuple) else value
-            line[name] = written if form(value) else NOT_OF_ITS_FORM
+        if value is not None and name in FORMS:
+            line[name] = _written(value) if FORMS[name](value) else NOT_OF_ITS_FORM
     return line
+
+
+def _written(value: object) -> object:
+    return [getattr(one, "value", one) for one in value] if isinstance(value, tuple) else value
 
 
 @dataclass(frozen=True, slots=True)

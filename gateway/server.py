@@ -13,7 +13,6 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import (
-    HEADER_VALUE_RE,
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
@@ -21,16 +20,14 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from .answer_headers import EVERYWHERE
+from .answer_headers import EVERYWHERE, IS_USUAL
 from .config import Settings
 from .errors import Code, Problem
 from .response import failed
 
 SETTINGS = "settings"
-# The headers of an answer as `Response` and `with_headers` give them where there is nothing special about it.
-OWN = (b"content-length", b"content-type", b"x-request-id")
-ALWAYS = list(EVERYWHERE)
-WRITTEN = b"".join(name + b": " + value + b"\r\n" for name, value in EVERYWHERE)
+# What a usual head has between its own type and its id.
+ALWAYS = b"\r\n" + b"".join(b"%b: %b\r\n" % header for header in EVERYWHERE) + b"x-request-id: "
 END = b"\r\n\r\n"
 # How long a server that stops waits for consumers that do not take their last message.
 LONGEST_STOP_SECONDS = 5
@@ -87,7 +84,7 @@ class Exchange(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         """Sends what the application gives; a usual head has the same bytes as uvicorn's."""
-        if message["type"] == "http.response.start" and self._is_usual(message["headers"]):
+        if IS_USUAL in message and self._waits_for_nothing():
             self._begin(message["status"], message["headers"])
             return
         if self._head:
@@ -97,23 +94,19 @@ class Exchange(RequestResponseCycle):
 
     def _begin(self, status: int, headers: Any) -> None:
         self.response_started, self.waiting_for_100_continue = True, False
-        (_, length), (_, kind), *_, (_, id) = headers
+        length, kind, id = headers[0][1], headers[1][1], headers[-1][1]
         head = [STATUS_LINE[status]]
         for name, value in self.default_headers:  # `date`, which uvicorn makes anew each second
             head += (name, b": ", value, b"\r\n")
-        head += (b"content-length: ", length, b"\r\ncontent-type: ", kind, b"\r\n", WRITTEN)
-        self._head = b"".join((*head, b"x-request-id: ", id, END))
+        head += (b"content-length: ", length, b"\r\ncontent-type: ", kind, ALWAYS, id, END)
+        self._head = b"".join(head)
         # To uvicorn it is a part of the body.
         self.expected_content_length, self.chunked_encoding = len(self._head) + int(length), False
 
-    def _is_usual(self, headers: Any) -> bool:
-        """Whether these are the headers of every answer and three of its own, and nothing else is to do."""
+    def _waits_for_nothing(self) -> bool:
+        """Whether nothing is to be done but to write head and body."""
         return (
-            len(headers) == len(OWN) + len(ALWAYS)
-            and headers[2:-1] == ALWAYS
-            and (headers[0][0], headers[1][0], headers[-1][0]) == OWN
-            and not HEADER_VALUE_RE.search(headers[0][1] + headers[1][1] + headers[-1][1])
-            and self.keep_alive
+            self.keep_alive
             and self.scope["method"] != "HEAD"
             and not (self.response_started or self.disconnected or self.flow.write_paused)
         )

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from gateway.app import app_of, create_gateway
+from gateway.app import app_around, create_gateway
 from gateway.live.connection import Live
 from gateway.server import make_server
 from tests.world import World
@@ -136,14 +136,14 @@ def served(world: World, **changed: Any) -> Iterator[Served]:
     """A gateway of its own on the world's database, on a free port; its clock starts where the world's is."""
     settings = world.gateway.settings.model_copy(update=changed)
     clock = RunningClock(world.now)
-    app = app_of(create_gateway(settings, clock))
+    live = Live(create_gateway(settings, clock))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = make_server(app, settings)
+        server = make_server(app_around(live), settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            one = Served(world, app.state.live, clock, listener.getsockname()[1])
+            one = Served(world, live, clock, listener.getsockname()[1])
             one.until(lambda: one.live.broker.is_listening)
             yield one
         finally:

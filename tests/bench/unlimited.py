@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 import gateway.answer
 import gateway.operation
@@ -36,7 +36,7 @@ def _counts_nothing(*_: Any) -> None:
     pass
 
 
-def from_environment() -> Starlette:
+def from_environment() -> ASGIApp:
     """The application of the environment's settings, in a process that neither limits nor counts."""
     os.environ.update(boundless())
     for module, name in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 import gateway.prepared
 from gateway.app import from_environment as gateway_from_environment
@@ -19,7 +19,7 @@ def _unrecorded(*_: object) -> Unrecorded:
     return Unrecorded()
 
 
-def from_environment() -> Starlette:
+def from_environment() -> ASGIApp:
     """The application of the environment's settings, in a process that records nothing."""
     instead(gateway.prepared, "recording_of", _unrecorded)
     return gateway_from_environment()
