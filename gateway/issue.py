@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 from pydantic import SecretStr
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from .config import Settings
 from .errors import StartError

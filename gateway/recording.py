@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.formats import Malformed, case_reference
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cachetools import LRUCache
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from .database import Database
 from .logs import Event, note

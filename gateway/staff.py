@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema import formats
 from schema.states import StaffRole

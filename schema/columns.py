@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Field
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from .tags import TECHNICAL, Tag
 

@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any
 
 import asyncpg
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.scalars import global_id
 from tests.world import NOW, World

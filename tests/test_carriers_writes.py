@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.scalars import global_id
 from tests.shipments import change, codes, insert, refused, row, together

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from gateway.chores import tidy
 from gateway.database import Database

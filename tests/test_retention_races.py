@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 import asyncpg
 import pytest
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from tests.retaining import Store, noon
 from tests.sealing import comes_true

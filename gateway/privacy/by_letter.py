@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.model import Model
 from schema.personal import personal_columns

@@ -34,7 +34,7 @@ from sqlalchemy import (
     update,
 )
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.scalars import global_id
 

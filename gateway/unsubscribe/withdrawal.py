@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.scalars import global_id
 from schema.states import ChangeSource

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sqlalchemy import Text, bindparam, select
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from ..mail.letters import order_access
 from ..statements.bound import compiled

@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema import formats
 from schema.credentials import LinkKind, SessionEnd

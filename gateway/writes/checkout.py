@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Text, bindparam, literal_column, select
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema import formats
 from schema.scalars import global_id

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from sqlalchemy import Uuid, bindparam, func, select
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.scalars import global_id
 from schema.states import ChangeSource, ConsentPurpose, ConsentState

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema import formats
 from schema.deliveries import ReportOutcome

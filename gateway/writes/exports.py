@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from sqlalchemy import Uuid, bindparam, case, select
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.scalars import write_time
 from schema.writing import UserErrorCode

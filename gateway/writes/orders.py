@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, exists, func, literal_column, select
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.lifecycles import DELIVERY, ORDER, PAYMENT, Steps, before
 from schema.model import text_of

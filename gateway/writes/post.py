@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from sqlalchemy import Boolean, bindparam, insert, select
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from ..mail.letters import Letter
 from ..statements.bound import compiled

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Integer, Numeric, Text, Uuid, bindparam, func, insert, select
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.writing import UserErrorCode
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, insert
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema.writing import UserErrorCode
 

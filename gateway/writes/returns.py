@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Uuid, bindparam, false, func, literal_column, select
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema import formats, lifecycles
 from schema.model import text_of

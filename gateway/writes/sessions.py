@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from schema import formats
 from schema.credentials import SessionEnd

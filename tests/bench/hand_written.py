@@ -28,7 +28,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from . import hand_written_sql as sql
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlmodel import SQLModel
-from uuid6 import uuid7
+from uuid_utils.compat import uuid7
 
 from ...mail.letters import account_ending
 from ...mail.outbox import ACCOUNT_ENDING, OWED
