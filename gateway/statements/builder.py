@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    and_,
     bindparam,
     case,
     func,
@@ -135,7 +136,7 @@ class Builder:
             case LookupRoot():
                 return self._lookup(root)
             case NodeRoot(_, _, record) if self._made is not None:
-                return self._single(record, self._rows(record, self._made, ()), self._made, ())
+                return self._of_made(record, self._made)
             case NodeRoot(_, operand, record):
                 return self._by_id(record, self.bind(operand, Uuid()), ())
             case NodesRoot():
@@ -144,6 +145,15 @@ class Builder:
                 return self._event(root)
             case MutationRoot():
                 raise AssertionError("of a change, the payload's plan is compiled")
+
+    def _of_made(self, record: Record, row: FromClause) -> Made:
+        """The record's object of the row that is at hand, or null where its rules do not hold for it.
+
+        # PERF: a sub-select of the one row is 17 µs of W5's 230 (the statement by one connection, in turn).
+        """
+        made = self.row_object(record, row, ())
+        rules = visible(record.rules, record.entity, row, self.scope)
+        return json_of(case((and_(*rules), made.sql()))) if rules else made
 
     def _lookup(self, root: LookupRoot) -> Expression:
         row = self.new_row(root.record.entity)
