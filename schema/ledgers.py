@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, S
 from sqlmodel import Field, SQLModel
 
 from . import tags
-from .columns import TEXT, TIME, column, one_of, primary_key
+from .columns import TEXT, TIME, Known, column, primary_key
 from .states import ChangeSource
 from .tags import TECHNICAL
 
@@ -25,7 +25,6 @@ class Change(SQLModel, table=True):
 
     __tablename__ = "change"
     __table_args__ = (
-        one_of("source", ChangeSource),
         Index("change_customer_page", "customer_id", "id"),
         Index("change_entity", "entity_id"),
     )
@@ -36,7 +35,7 @@ class Change(SQLModel, table=True):
     entity_id: uuid.UUID = column(Uuid(), TECHNICAL)
     field: str = column(TEXT, tags.account("user.account", MADE_HERE))
     at: datetime = column(TIME, tags.account("user.behavior", MADE_HERE))
-    source: str = column(TEXT, tags.account("user.behavior", MADE_HERE))
+    source: str = column(Known("change_source", ChangeSource), tags.account("user.behavior", MADE_HERE))
     # A global id or `anonymous`.
     actor: str = column(TEXT, tags.account("user.unique_id", MADE_HERE))
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from . import tags
-from .columns import TEXT, TIME, column, one_of, primary_key
+from .columns import TEXT, TIME, Known, column, primary_key
 from .states import Decision
 from .tags import TECHNICAL
 
@@ -53,7 +53,6 @@ class AccessRecord(SQLModel, table=True):
 
     __tablename__ = "access_record"
     __table_args__ = (
-        one_of("decision", Decision),
         Index("access_record_subjects", "subject_ids", postgresql_using="gin"),
         Index("access_record_principal", "principal_id", "id"),
     )
@@ -75,7 +74,7 @@ class AccessRecord(SQLModel, table=True):
     policy_version: str = column(TEXT, TECHNICAL)
     notice_version: str = column(TEXT, TECHNICAL)
     request_id: str = column(TEXT, TECHNICAL)
-    decision: str = column(TEXT, tags.access("user.behavior"))
+    decision: str = column(Known("access_decision", Decision), tags.access("user.behavior"))
 
 
 class Disclosure(SQLModel, table=True):

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from . import tags
-from .columns import MONEY, TEXT, TIME, belongs_to, column, of_order, one_of, primary_key, version
+from .columns import MONEY, TEXT, TIME, Known, belongs_to, column, of_order, one_of, primary_key, version
 from .credentials import Credential as Credential
 from .credentials import OneTimeLink as OneTimeLink
 from .credentials import RefreshToken as RefreshToken
@@ -70,7 +70,6 @@ from .tags import CARRIER_DATA, PRODUCT_DATA, TECHNICAL
 class Customer(SQLModel, table=True):
     __tablename__ = "customer"
     __table_args__ = (
-        one_of("status", CustomerStatus),
         Index("customer_email", "email"),
         Index("customer_phone", "phone"),
         Index("customer_postal_code", "postal_code"),
@@ -100,7 +99,11 @@ class Customer(SQLModel, table=True):
     subject: str | None = column(
         TEXT, tags.account("user.unique_id", "identity provider"), null=True, unique=True
     )
-    status: str = column(TEXT, tags.account("user.account"), server_default=text("'ACTIVE'"))
+    status: str = column(
+        Known("customer_status", CustomerStatus),
+        tags.account("user.account"),
+        server_default=text("'ACTIVE'"),
+    )
     created_at: datetime = column(TIME, tags.account("user.account"))
     last_active_at: datetime = column(TIME, tags.account("user.behavior"))
     restricted_at: datetime | None = column(TIME, tags.account("user.account", "privacy officer"), null=True)

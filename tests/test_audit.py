@@ -43,12 +43,13 @@ OTHER = {
     "CHAR(32)": "gen_random_uuid()",
     "DATETIME": "{} + interval '1 microsecond'",
     "TEXT": "coalesce({}, '') || 'x'",
+    "access_decision": "{} || 'x'",
     "ARRAY": "{}[2:] || {}[1:1] || {}[1:1]",
     "BLOB": "{} || '\\x00'",
     "BOOLEAN": "NOT {}",
 }
 FREE = [
-    "ALTER TABLE access_record DROP CONSTRAINT decision_is_known",
+    "ALTER DOMAIN access_decision DROP CONSTRAINT decision_is_known",
     "ALTER TABLE disclosure DROP CONSTRAINT notice_status_is_known",
     "ALTER TABLE disclosure DROP CONSTRAINT disclosure_once",
 ]

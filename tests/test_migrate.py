@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 import schema.tables  # noqa: F401  # fills SQLModel.metadata
 from gateway.errors import StartError
 from gateway.migrate import current_is_head, migrate, migration_config, on_database
+from schema.columns import Known
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -93,6 +94,18 @@ def test_the_migrated_tables_equal_those_that_the_metadata_creates(fresh_databas
     assert migrated == created != set()
 
 
+def test_the_domains_hold_the_values_of_their_enums(fresh_database: str) -> None:
+    migrate(fresh_database)
+    domains = (
+        "SELECT typname, pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN pg_type t ON t.oid = contypid"
+    )
+    made = " WHERE t.typnamespace = 'public'::regnamespace"
+    found = on_database(fresh_database, lambda connection: list(connection.execute(text(domains + made))))
+    kinds = [column.type for table in SQLModel.metadata.tables.values() for column in table.columns]
+    wanted = {kind.name: kind.values for kind in kinds if isinstance(kind, Known)}
+    assert {name: tuple(re.findall(r"'(\w+)'", check)) for name, check in found} == wanted != {}
+
+
 def test_an_empty_database_is_not_at_head_and_a_migrated_one_is(fresh_database: str) -> None:
     assert not current_is_head(fresh_database)
     migrate(fresh_database)
@@ -107,7 +120,7 @@ def test_a_newer_database_is_refused_in_one_line(fresh_database: str) -> None:
         fresh_database,
         lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = 'f00'")),
     )
-    line = "the database has a newer schema (`f00`) than this gateway knows (`0017`): install a newer gateway"
+    line = "the database has a newer schema (`f00`) than this gateway knows (`0018`): install a newer gateway"
     for command_of_gateway in (current_is_head, migrate):
         with pytest.raises(StartError) as caught:
             command_of_gateway(fresh_database)
