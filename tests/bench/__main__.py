@@ -18,6 +18,8 @@ from .cells import UnequalAnswersError, compared, verified
 from .chapters import Chapter
 from .growth import Scale, growth_chapter
 from .harness import cluster_url
+from .instructions import SECONDS as COUNTED_SECONDS
+from .instructions import instructions_chapter
 from .memory import OPERATIONS_ASKED, memory_chapter
 from .microseconds import profile_chapter
 from .parts import measured
@@ -73,7 +75,7 @@ def _chapters(options: argparse.Namespace, say: report.Say) -> Iterator[Chapter]
     elif "peers" in parts:
         run = Run(rounds=1, clients=CLIENTS[:1], slow_rounds=1) if options.quick else Run()
         yield peers_chapter(peers_measured(options.harness, run, say), run)
-    if {"cells", "memory", "profile"} & set(parts):
+    if {"cells", "memory", "profile", "instructions"} & set(parts):
         say(f"seeding {options.customers} customers")
         with made(options.customers, options.database_url) as place:
             yield from _at(place, bench, parts)
@@ -93,6 +95,9 @@ def _at(place: Place, bench: _Bench, parts: list[str]) -> Iterator[Chapter]:
         yield cells_chapter(findings)
     if "profile" in parts:
         chapter = profile_chapter(place, bench.cores, bench.say, 2 if bench.options.quick else 8)
+        yield replace(chapter, repeat=f"{chapter.repeat}{_place_options(bench.options)}")
+    if "instructions" in parts:
+        chapter = instructions_chapter(place, bench.say, 2 if bench.options.quick else COUNTED_SECONDS)
         yield replace(chapter, repeat=f"{chapter.repeat}{_place_options(bench.options)}")
     if "memory" in parts:
         asked = 200 if bench.options.quick else OPERATIONS_ASKED

@@ -20,7 +20,7 @@ REPORT = Path(__file__).with_name("report.md")
 # What a measurement is of.
 SOURCES, DIGITS = ("gateway", "schema", "policies"), 12
 # In the report's order.
-PARTS = ("peers", "cells", "start", "memory", "growth", "profile")
+PARTS = ("peers", "cells", "start", "memory", "growth", "profile", "instructions")
 TITLE = "# How fast the gateway is, beside what, and why"
 NO_HARNESS = "peers: left out, as no harness was named (`--harness`); what was measured before is kept"
 

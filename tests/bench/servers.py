@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -88,13 +88,18 @@ def started(
 
 @contextmanager
 def program(
-    module: str, *arguments: str, environment: Mapping[str, str], is_quiet: bool = False
+    module: str,
+    *arguments: str,
+    environment: Mapping[str, str],
+    is_quiet: bool = False,
+    under: Sequence[str] = (),
 ) -> Iterator[Program]:
     """A module of this package as a process of its own, which ends with its input.
 
-    What a quiet one writes to its standard error, as a line for each request, goes to `os.devnull`.
+    What a quiet one writes to its standard error, as a line for each request, goes to `os.devnull`. Where a
+    command is given it runs `under` that.
     """
-    command = [sys.executable, "-m", f"tests.bench.{module}", *arguments]
+    command = [*under, sys.executable, "-m", f"tests.bench.{module}", *arguments]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     pipes["stderr"] = subprocess.DEVNULL if is_quiet else None
     with subprocess.Popen(command, env=dict(environment), **pipes) as process:

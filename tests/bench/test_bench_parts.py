@@ -136,7 +136,7 @@ def test_a_quick_run_measures_every_chapter_but_the_peers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "report.md"
-    parts = "start,memory,growth,profile"
+    parts = "start,memory,growth,profile,instructions"
     assert main(["--quick", "--customers", "300", "--parts", parts, "--report", str(report)]) == 0
     text = report.read_text()
     for title in ("Start to first answer", "Memory over distinct operations", "How cost grows"):
@@ -144,4 +144,5 @@ def test_a_quick_run_measures_every_chapter_but_the_peers(
     for way in ("rows", "workers", "the policy", "the result"):
         assert f"### With {way}" in text
     assert "## Where each microsecond goes" in text
+    assert "## How many instructions a request takes" in text
     assert str(tmp_path) not in text
