@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from .answer_headers import add_headers
+from .errors import Code, Problem
 from .logs import METHODS, OTHER, Event, Told, milliseconds, note
+from .response import failed
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -43,7 +45,7 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         scope[BEGUN] = start = time.perf_counter()
-        status = 500
+        status: int | None = None
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -54,8 +56,20 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, sending)
+        except Exception:  # the edge's own: whoever runs the application hears of it, whoever asks nothing
+            if status is None:
+                await _fail(sending)
+            raise
         finally:
-            _note(scope, request_id, told, status, start)
+            _note(scope, request_id, told, status or 500, start)
+
+
+async def _fail(send: Send) -> None:
+    """Answers in the place of an application that has not begun to."""
+    body = failed([Problem(Code.INTERNAL, "internal error")])
+    headers = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _note(scope: Message, request_id: str, told: Told, status: int, start: float) -> None:

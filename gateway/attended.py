@@ -55,11 +55,17 @@ class Attended:
         self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
-        if self._end is None:
+        end, self._end = self._end, None
+        if end is None:
             return
         # Whoever stops the worker cancels too: that stays what it is.
         if self._task.uncancel() <= self._cancelling and kind is not None:
-            raise self._end from error
+            try:
+                raise end from error
+            finally:
+                # What is raised holds this frame: it is not to hold it too, or the request would stay in
+                # memory until the garbage collector comes by.
+                del end, error
 
     def _look(self) -> None:
         """Ends a body that is late, comes back for one that is not yet, and watches over what has come."""

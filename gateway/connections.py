@@ -167,7 +167,11 @@ class Transaction:
         """Commits, does what is to be done then, and gives the connection back; or undoes it."""
         try:
             if raised is not None:
-                raise raised
+                try:
+                    raise raised
+                finally:
+                    # What is raised holds this frame: it is not to hold it too.
+                    del raised
             await self.commit()
             for step in self.afterwards:
                 step()

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from .answer_headers import EVERYWHERE, IS_USUAL
+from .answer_headers import EVERYWHERE, IS_USUAL, USUAL
 from .config import Settings
 from .errors import Code, Problem
 from .response import failed
@@ -84,7 +84,7 @@ class Exchange(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         """Sends what the application gives; a usual head has the same bytes as uvicorn's."""
-        if IS_USUAL in message and self._waits_for_nothing():
+        if IS_USUAL in message and self._waits_for_nothing() and _is_as_told(message["headers"]):
             self._begin(message["status"], message["headers"])
             return
         if self._head:
@@ -110,6 +110,11 @@ class Exchange(RequestResponseCycle):
             and self.scope["method"] != "HEAD"
             and not (self.response_started or self.disconnected or self.flow.write_paused)
         )
+
+
+def _is_as_told(headers: Any) -> bool:
+    """Whether nothing was added to the headers of a usual answer on the way here."""
+    return len(headers) == len(USUAL) + len(EVERYWHERE) + 1 and headers[-1][0] == b"x-request-id"
 
 
 class Connection(HttpToolsProtocol):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -103,5 +105,28 @@ def test_a_transaction_that_is_over_has_no_connection(server_url: str) -> None:
                 await begun.row(NUMBER, ())
                 assert begun.connection is not None
             assert begun.connection is None
+
+    asyncio.run(ask())
+
+
+def test_what_ends_a_transaction_is_gone_without_the_garbage_collector(server_url: str) -> None:
+    class Ended(Exception):
+        """Something that ends a transaction."""
+
+    async def end(connections: Connections) -> weakref.ref[Ended]:
+        try:
+            async with connections.transaction() as begun:
+                await begun.row(NUMBER, ())
+                raise Ended
+        except Ended as ended:
+            return weakref.ref(ended)
+
+    async def ask() -> None:
+        async with one_connection(server_url) as connections:
+            gc.disable()
+            try:
+                assert (await end(connections))() is None
+            finally:
+                gc.enable()
 
     asyncio.run(ask())

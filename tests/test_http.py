@@ -17,6 +17,7 @@ from graphql import (
 )
 from starlette.testclient import TestClient
 
+from gateway.access_log import AccessLog
 from gateway.answer_headers import EVERYWHERE
 from gateway.app import app_of, create_gateway
 from tests.test_attacks_tokens import of_register
@@ -376,3 +377,14 @@ def test_health_and_readiness(world: World) -> None:
     assert client.get("/healthz").status_code == 200
     response = client.get("/readyz")
     assert (response.status_code, response.json()["ready"]) == (503, False)
+
+
+def test_an_application_that_fails_before_it_answers_is_answered_for() -> None:
+    async def failing(*_: object) -> None:
+        raise ValueError("a secret")
+
+    response = TestClient(AccessLog(failing), raise_server_exceptions=False).get("/")
+    assert response.status_code == 500
+    assert response.json()["errors"][0]["extensions"] == {"code": "INTERNAL"}
+    assert ("secret" in response.text, response.headers["cache-control"]) == (False, "no-store")
+    assert len(response.headers["x-request-id"]) == 32

@@ -42,6 +42,24 @@ def test_a_handler_of_libraries_lines_is_no_reason_to_write_answers_as_uvicorn_d
     assert begun == [200]
 
 
+@pytest.mark.parametrize("added", [(b"x-added", b"yes"), (b"x-request-id", b"another")])
+def test_what_is_added_to_a_usual_answer_on_the_way_is_sent_too(
+    live: Served, monkeypatch: pytest.MonkeyPatch, added: tuple[bytes, bytes]
+) -> None:
+    async def sending(exchange: Exchange, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], added]
+        await sent_as_it_is(exchange, message)
+
+    sent_as_it_is = Exchange.send
+    monkeypatch.setattr(Exchange, "send", sending)
+    request = START + b"Content-Length: " + str(len(FINE)).encode() + b"\r\nConnection: close\r\n\r\n"
+    with connected(live) as connection:
+        keeping = sent(connection, request.replace(b"Connection: close\r\n", b"") + FINE + request + FINE)
+    assert keeping.count(b"%b: %b\r\n" % added) == 2
+    assert keeping.count(b"x-request-id: ") == (4 if added[0] == b"x-request-id" else 2)
+
+
 def test_answers_to_requests_sent_at_once_come_whole_and_in_their_order(live: Served) -> None:
     """Usual ones, one to `HEAD`, which has no body, and one of another head, on one connection."""
     length = b"Content-Length: %d\r\n\r\n" % len(FINE)

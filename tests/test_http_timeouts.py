@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import time
@@ -14,7 +15,9 @@ import asyncpg
 import httpx
 import pytest
 
+from gateway import attended
 from gateway.attended import UNWATCHED_SECONDS
+from gateway.errors import CallerGone, HttpError, RequestTimeout
 from schema.scalars import global_id
 from tests.live import Served, Talk, served
 from tests.logged import Collected
@@ -124,6 +127,43 @@ def test_a_request_over_its_time_is_504_and_its_statement_is_cancelled(hasty: Se
         assert post(hasty, READ).json()["data"]["orders"]["totalCount"] > 0
 
 
+def test_a_time_out_may_be_shorter_than_callers_go_unwatched(
+    live: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attended, "UNWATCHED_SECONDS", 10 * SOONER_SECONDS)
+    with served(live.world, request_timeout_seconds=0.2, body_timeout_seconds=0.2) as one:
+        start = time.monotonic()
+        with locked(one.world, "orders"):
+            assert post(one, READ).status_code == 504
+        with raw(one, b"{", missing=1) as connection:
+            assert connection.recv(4096).split(b" ", 2)[1] == b"408"
+        assert time.monotonic() - start < 2 * SOONER_SECONDS
+
+
+@pytest.mark.parametrize("late", ["body", "answer"])
+def test_what_is_cut_off_is_gone_without_the_garbage_collector(live: Served, late: str) -> None:
+    """What was raised in the place of a request would keep its body, where it kept itself."""
+    body = json.dumps({"query": READ}).encode()
+    with (
+        served(live.world, request_timeout_seconds=0.2, body_timeout_seconds=0.2) as one,
+        locked(one.world, "orders"),
+    ):
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                with raw(one, body, missing=1 if late == "body" else 0) as connection:
+                    assert connection.recv(4096).split(b" ", 2)[1] == (b"408" if late == "body" else b"504")
+            one.until(lambda: cut_off() == [])
+        finally:
+            gc.enable()
+
+
+def cut_off() -> list[object]:
+    """What has been raised in the place of requests and is in memory."""
+    return [found for found in gc.get_objects() if isinstance(found, HttpError | RequestTimeout | CallerGone)]
+
+
 def test_a_request_that_waits_for_a_connection_is_over_in_time_too(hasty: Served) -> None:
     """Not only the statement is bounded: so is the wait for a place to run it."""
     with locked(hasty.world, "orders"):
@@ -136,12 +176,12 @@ def test_a_request_that_waits_for_a_connection_is_over_in_time_too(hasty: Served
             one.close()
 
 
-def raw(one: Served, body: bytes) -> socket.socket:
-    """A connection with a customer's request on its way."""
+def raw(one: Served, body: bytes, missing: int = 0) -> socket.socket:
+    """A connection with a customer's request on its way, so many bytes of which are not."""
     authorization = one.world.askers["customer"].headers["Authorization"]
     head = f"Host: x\r\nContent-Type: application/json\r\nAuthorization: {authorization}\r\n"
     connection = socket.create_connection(("127.0.0.1", one.port), timeout=30)
-    start = f"POST /graphql HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+    start = f"POST /graphql HTTP/1.1\r\n{head}Content-Length: {len(body) + missing}\r\n\r\n"
     connection.sendall(start.encode() + body)
     return connection
 
@@ -181,7 +221,7 @@ def recording(live: Served, seconds: float) -> Iterator[tuple[Served, Talk]]:
 
 def test_what_is_done_before_an_operation_is_known_is_bounded_too(live: Served) -> None:
     """It may be a subscription, which is not bounded: until that is known it is an operation like any."""
-    with recording(live, 0.5) as (one, talk):
+    with recording(live, 0.2) as (one, talk):
         message = talk.hear(SOONER_SECONDS)
         assert (message["type"], message["payload"][0]["extensions"]) == ("error", {"code": "TIMEOUT"})
         one.until(lambda: waiting(one) == 0)

@@ -29,7 +29,7 @@ from gateway.statements.json_values import (
 )
 from schema.fields import Kind, Mask, Scalar, ValueObject, columns_of
 from schema.model import Field, load_model
-from schema.scalars import global_id
+from schema.scalars import LONGEST_ID, global_id, read_global_id
 from tests.world import NOW, World
 
 KEY = uuid.UUID("01900000-0000-7000-8000-0000000e5c01")
@@ -185,6 +185,13 @@ def test_an_object_may_have_any_number_of_keys(world: World, named: str, count: 
     fields = " ".join(f"{key}: surname" for key in keys)
     data = world.data("support", f'{{ customer(id: "{named}") {{ {fields} }} }}', purpose=PURPOSE)
     assert list(data["customer"].items()) == [(key, "Many") for key in keys]
+
+
+def test_an_id_is_read_up_to_the_longest_there_is() -> None:
+    longest = global_id("T" * LONGEST_TYPE_NAME, KEY)
+    assert len(longest) == LONGEST_ID
+    assert read_global_id(longest) == ("T" * LONGEST_TYPE_NAME, KEY)
+    assert read_global_id(global_id("T" * 3 * LONGEST_TYPE_NAME, KEY)) is None
 
 
 def test_the_database_holds_no_name_of_an_enumeration_but_its_own(world: World) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -52,6 +54,15 @@ FIRST_ROWS = (
     "INSERT INTO orders"
     " (id, number, customer_id, placed_at, status, currency, total, payment_method, payment_status)"
     " VALUES (:order, 'O-2026-031001', :customer, :now, 'PLACED', 'EUR', 12.50, 'CARD', 'PENDING')",
+)
+A_CHANGE = (
+    "INSERT INTO change (id, customer_id, entity, entity_id, field, at, source, actor)"
+    " VALUES (:order, :customer, 'Customer', :customer, 'phone', :now, '{}', 'customer')"
+)
+A_RECORD = (
+    "INSERT INTO access_record (id, at, principal_id, operation_hash, fields, subject_ids, policy_version,"
+    " notice_version, request_id, decision)"
+    " VALUES (:order, :now, 'nobody', '', '{{}}', '{{}}', '', '', '', '{}')"
 )
 A_RETURN = (
     "INSERT INTO returns"
@@ -104,6 +115,34 @@ def test_the_domains_hold_the_values_of_their_enums(fresh_database: str) -> None
     kinds = [column.type for table in SQLModel.metadata.tables.values() for column in table.columns]
     wanted = {kind.name: kind.values for kind in kinds if isinstance(kind, Known)}
     assert {name: tuple(re.findall(r"'(\w+)'", check)) for name, check in found} == wanted != {}
+
+
+def test_rows_with_known_values_stay_as_they_are_and_others_are_refused(fresh_database: str) -> None:
+    values = {"customer": uuid.UUID(int=1), "order": uuid.UUID(int=2), "now": NOW}
+
+    def begin(connection: Connection) -> None:
+        command.upgrade(migration_config(connection), "0017")
+        for statement in (*FIRST_ROWS, A_CHANGE.format("CHECKOUT"), A_RECORD.format("REFUSED")):
+            connection.execute(text(statement), values)
+
+    def rows(connection: Connection) -> list[tuple[object, ...]]:
+        known = "SELECT c.status, h.source, r.decision FROM customer c, change h, access_record r"
+        return [tuple(row) for row in connection.execute(text(known))]
+
+    def execute(statement: str) -> None:
+        anew = statement.replace(":order", "gen_random_uuid()")
+        on_database(fresh_database, lambda connection: connection.execute(text(anew), values))
+
+    def moved(step: Any, revision: str) -> Callable[[Connection], None]:
+        return lambda connection: step(migration_config(connection), revision)
+
+    on_database(fresh_database, begin)
+    for step, revision in ((command.upgrade, "0018"), (command.downgrade, "0017"), (command.upgrade, "0018")):
+        on_database(fresh_database, moved(step, revision))
+        assert on_database(fresh_database, rows) == [("ACTIVE", "CHECKOUT", "REFUSED")]
+    for wrong in ("UPDATE customer SET status = 'GONE'", A_CHANGE.format("NOBODY"), A_RECORD.format("LOST")):
+        with pytest.raises(StartError, match="is_known"):
+            execute(wrong)
 
 
 def test_an_empty_database_is_not_at_head_and_a_migrated_one_is(fresh_database: str) -> None:
