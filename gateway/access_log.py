@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from .answer_headers import add_headers
-from .errors import Code, Problem
+from .failures import failure
 from .logs import METHODS, OTHER, Event, Told, milliseconds, note
-from .response import failed
+from .request import Answer
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -56,20 +56,20 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, sending)
-        except Exception:  # the edge's own: whoever runs the application hears of it, whoever asks nothing
-            if status is None:
-                await _fail(sending)
-            raise
+        except Exception as error:  # the edge's own, as an endpoint's
+            if status is not None:
+                raise
+            await _send(failure(error, request_id, told), sending)
         finally:
             _note(scope, request_id, told, status or 500, start)
 
 
-async def _fail(send: Send) -> None:
+async def _send(found: Answer, send: Send) -> None:
     """Answers in the place of an application that has not begun to."""
-    body = failed([Problem(Code.INTERNAL, "internal error")])
-    headers = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    kind = b"application/json; charset=utf-8"
+    headers = [(b"content-length", str(len(found.body)).encode()), (b"content-type", kind)]
+    await send({"type": "http.response.start", "status": found.status, "headers": headers})
+    await send({"type": "http.response.body", "body": found.body})
 
 
 def _note(scope: Message, request_id: str, told: Told, status: int, start: float) -> None:

@@ -32,8 +32,9 @@ MONEY = Numeric(12, 2)
 class Known(TypeDecorator[str]):
     """The values of an enum as a domain of PostgreSQL's: a text like any other, but where it is stored.
 
-    # PERF: the check of a column is read and planned anew by every statement that writes its table, 12 µs for
-    # the eight values of `change.source` (W5's statement by one connection, in turn); a domain's is kept.
+    # PERF: the check of a column is read and planned anew by every statement that writes its table, 10 to
+    # 20 µs for the eight values of `change.source` (W5's statement by one connection, in turn); that of a
+    # domain is kept.
     """
 
     impl = Text

@@ -383,7 +383,7 @@ def test_an_application_that_fails_before_it_answers_is_answered_for() -> None:
     async def failing(*_: object) -> None:
         raise ValueError("a secret")
 
-    response = TestClient(AccessLog(failing), raise_server_exceptions=False).get("/")
+    response = TestClient(AccessLog(failing)).get("/")
     assert response.status_code == 500
     assert response.json()["errors"][0]["extensions"] == {"code": "INTERNAL"}
     assert ("secret" in response.text, response.headers["cache-control"]) == (False, "no-store")

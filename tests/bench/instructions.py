@@ -9,16 +9,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .chapters import Chapter, table
 from .load import Task
-from .loaded import answered, load
+from .loaded import answered, load, worker
 from .place import Place
-from .servers import GATEWAY, HAND_WRITTEN, Program, Programs, program
+from .servers import GATEWAY, HAND_WRITTEN, Program, Programs
 from .workloads import Workload, workloads
 
 TITLE = "How many instructions a request takes"
@@ -28,6 +27,7 @@ SERVERS = (GATEWAY, HAND_WRITTEN)
 CLIENTS = 16
 # Of asking unmeasured, until whatever is opened, learned or kept once is, and of counting.
 WARM_SECONDS, SECONDS = 10, 20
+CALLGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no")
 NO_PROGRAM = "Not counted: `valgrind` is not installed."
 ABOUT = f"""Instructions of a worker outside the kernel, counted by valgrind's callgrind for {CLIENTS} clients
 over {{asked}} requests a cell, among them what it does beside requests. They do not hang on how busy the
@@ -77,7 +77,14 @@ def _times(found: Mapping[str, Mapping[str, Count]], name: str) -> str:
 def _counted(place: Place, name: str, asked: list[Workload], seconds: float, say: Say) -> Mapping[str, Count]:
     """What a server executes for each workload."""
     found = {}
-    with _under_callgrind(place, name) as (server, port, folder), load(None) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="gateway-callgrind-") as folder,
+        worker(place.environment(), None, name, (*CALLGRIND, f"--callgrind-out-file={folder}/count.%p")) as (
+            server,
+            port,
+        ),
+        load(None) as process,
+    ):
         programs = Programs({name: port}, {name: server.pid}, process, None)
         for workload in asked:
             answered(port, workload)
@@ -86,22 +93,9 @@ def _counted(place: Place, name: str, asked: list[Workload], seconds: float, say
             _control(server, "--instr=on", "--zero")
             measure, _ = programs.measure(name, Task(port, requests, CLIENTS, seconds))
             _control(server, f"--dump={workload.name}", "--instr=off")
-            found[workload.name] = Count(newest_total(folder), measure.asked)
+            found[workload.name] = Count(newest_total(Path(folder)), measure.asked)
             say(f"instructions: {name}, {workload.name}: {found[workload.name].each:,.0f} a request")
     return found
-
-
-@contextmanager
-def _under_callgrind(place: Place, name: str) -> Iterator[tuple[Program, int, Path]]:
-    """A server that callgrind runs, its port, and the folder of what is counted."""
-    with tempfile.TemporaryDirectory(prefix="gateway-callgrind-") as text:
-        folder = Path(text)
-        tool = ("--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/count.%p")
-        with program(
-            "serve", name, environment=place.environment(), is_quiet=True, under=("valgrind", *tool)
-        ) as server:
-            assert server.stdout is not None
-            yield server, int(server.stdout.readline()), folder
 
 
 def _control(server: Program, *commands: str) -> None:

@@ -10,7 +10,7 @@ from statistics import median
 
 from .cells import data_of
 from .load import Measure, Task
-from .servers import Cores, Program, Programs, pin, program
+from .servers import GATEWAY, Cores, Program, Programs, pin, program
 from .workloads import Workload
 
 SECONDS = 1.0
@@ -57,14 +57,16 @@ def gateways(environments: Mapping[str, Mapping[str, str]], cores: Cores | None)
 
 
 @contextmanager
-def worker(environment: Mapping[str, str], cores: Cores | None) -> Iterator[tuple[Program, int]]:
-    """A gateway's process and its port. It writes its log as it ships, to where nobody reads it."""
-    with program("serve", "gateway", environment=environment, is_quiet=True) as server:
+def worker(
+    environment: Mapping[str, str], cores: Cores | None, name: str = GATEWAY, under: Sequence[str] = ()
+) -> Iterator[tuple[Program, int]]:
+    """A server's process and its port. It writes its log as it ships, to where nobody reads it."""
+    with program("serve", name, environment=environment, is_quiet=True, under=under) as server:
         pin(server.pid, cores.servers if cores else None)
         assert server.stdout is not None
         line = server.stdout.readline()
         if not line:
-            raise RuntimeError("the gateway did not start: `python -m tests.bench.serve gateway` says why")
+            raise RuntimeError(f"it did not start: `python -m tests.bench.serve {name}` says why")
         yield server, int(line)
 
 
