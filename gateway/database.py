@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -66,9 +66,26 @@ SELECT s.customer_id, s.order_id, s.expires_at, s.ended_at FROM session s
 JOIN customer c ON c.id = s.customer_id WHERE s.id = $1 AND c.status <> 'ERASED' AND c.erased_at IS NULL"""
 _DELIVERIES_OF = """
 SELECT array_agg(id ORDER BY id) AS ids FROM delivery WHERE order_id = $1"""
+_NOTICE = """
+SELECT pg_notify($1, $2)"""
 # How often a connection that only listens is asked whether it still lives, and how long it may take to say.
 _LISTENING_CHECK_SECONDS = 10
 _LISTENING_ANSWER_SECONDS = 5
+
+
+class Beat(Protocol):
+    """What a connection that listens tells itself: who hears it has heard of all that was told before."""
+
+    channel: str
+    seconds: float
+
+    def due(self) -> str | None:
+        """What is to be told now, asked every `seconds`; None where there is nothing."""
+        ...
+
+    def came(self, notice: str) -> None:
+        """Takes what was told."""
+        ...
 
 
 class Database:
@@ -136,10 +153,13 @@ class Database:
         row = await self.fetch(None, _DELIVERIES_OF, (order,))
         return tuple(row["ids"] or ())
 
-    async def listen(self, heard: Mapping[str, Callable[[str], None]], begun: Callable[[], None]) -> None:
+    async def listen(
+        self, heard: Mapping[str, Callable[[str], None]], begun: Callable[[], None], beat: Beat
+    ) -> None:
         """Hands each notice to its channel's function until the connection is lost.
 
-        `begun` is called once it listens.
+        `begun` is called once it listens. What the beat has due is sent by the connection that listens, as a
+        notice of its own channel.
         """
         connection = await asyncpg.connect(
             self._settings.database_url.get_secret_value(),
@@ -147,11 +167,10 @@ class Database:
             server_settings={"application_name": "gateway listener"},
         )
         try:
-            for channel in heard:
-                await connection.add_listener(channel, lambda *notice: heard[notice[2]](notice[3]))
+            for channel, hear in {**heard, beat.channel: beat.came}.items():
+                await connection.add_listener(channel, lambda *notice, hear=hear: hear(notice[3]))
             begun()
-            while not connection.is_closed():
-                await _lost(connection)
+            await _kept(connection, beat)
         finally:
             await close_connection(connection)
 
@@ -164,17 +183,26 @@ class Database:
         return found
 
 
-async def _lost(connection: Any) -> None:
-    """Returns when a connection is lost, or has just shown that it lives; raises where it does not answer."""
-    lost = asyncio.Event()
+async def _kept(connection: Any, beat: Beat) -> None:
+    """Returns when a connection is lost; raises where it does not answer."""
+    loop, lost = asyncio.get_running_loop(), asyncio.Event()
+    connection.add_termination_listener(lambda _: lost.set())
+    answered = loop.time()
+    while not connection.is_closed() and not await _happens(lost, beat.seconds):
+        text = beat.due()
+        if text is not None:
+            await connection.execute(_NOTICE, beat.channel, text, timeout=_LISTENING_ANSWER_SECONDS)
+        elif loop.time() - answered >= _LISTENING_CHECK_SECONDS:
+            await connection.execute("SELECT 1", timeout=_LISTENING_ANSWER_SECONDS)
+        else:
+            continue
+        answered = loop.time()
 
-    def lose(_: object) -> None:
-        lost.set()
 
-    connection.add_termination_listener(lose)
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Whether an event happens within so many seconds."""
     try:
-        await asyncio.wait_for(lost.wait(), _LISTENING_CHECK_SECONDS)
+        await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
-        await connection.execute("SELECT 1", timeout=_LISTENING_ANSWER_SECONDS)
-    finally:
-        connection.remove_termination_listener(lose)
+        return False
+    return True

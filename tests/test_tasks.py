@@ -12,6 +12,7 @@ import pytest
 
 from gateway.live import events, sockets
 from gateway.live.broker import Broker, listening
+from gateway.principal import utc_now
 from gateway.tasks import end_tasks
 from schema.scalars import global_id
 from tests.live import PATIENCE, WATCH, Served
@@ -33,7 +34,7 @@ async def failing() -> None:
 class Deaf:
     """A database that has told that it listens, and principals who are told."""
 
-    async def listen(self, _: object, begun: Callable[[], None]) -> None:
+    async def listen(self, _: object, begun: Callable[[], None], __: object) -> None:
         begun()
         await deaf()
 
@@ -62,7 +63,7 @@ def test_nothing_is_waited_for_where_there_is_no_task() -> None:
 
 def test_who_listens_ends_all_the_same() -> None:
     async def ended() -> bool:
-        broker = Broker(Deaf(), Deaf())  # type: ignore[arg-type]
+        broker = Broker(Deaf(), Deaf(), utc_now)  # type: ignore[arg-type]
         async with asyncio.timeout(PATIENCE), listening(broker):
             await asyncio.sleep(0)
             assert broker.is_listening

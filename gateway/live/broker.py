@@ -1,5 +1,8 @@
 """Who is told of which change: one listening connection a worker, one bounded feed a subscription.
 
+While somebody asks, a worker tells itself something twice a second: what it has learned of principals is
+believed because it hears that.
+
 A notice holds two ids, of a delivery and of its order. A feed remembers which rows changed, never how: a
 row that changes twice before it is taken is taken once, in its newest state.
 """
@@ -8,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from uuid import UUID
+from datetime import datetime
+from uuid import UUID, uuid4
 
 from ..answer import Watched
 from ..database import Database
@@ -21,6 +25,7 @@ from ..tasks import end_tasks
 
 CHANNEL, PRINCIPALS = "delivery_updated", "principal_changed"
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.1, 5.0
+BEAT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +94,47 @@ class Feed:
         return len(self._rows)
 
 
+class Heartbeat:
+    """Tells the principals up to when every change is heard of, while somebody asks for them.
+
+    Each worker that listens is woken by each notice: who is asked nothing sends none.
+    """
+
+    seconds = BEAT_SECONDS
+
+    def __init__(self, principals: Principals, clock: Callable[[], datetime]) -> None:
+        self.channel = f"heartbeat_{uuid4().hex}"
+        self._principals = principals
+        self._clock = clock
+        self._number = 0
+        self._sent: dict[str, datetime] = {}
+
+    def begin(self) -> None:
+        """What was sent by a connection that is lost does not come."""
+        self._sent.clear()
+
+    def due(self) -> str | None:
+        """The number of the next beat, where one is needed."""
+        if not self._principals.is_asked():
+            return None
+        self._number += 1
+        # INVARIANT: the moment is before the notice is sent, or a change between them would count as heard.
+        self._sent[str(self._number)] = self._clock()
+        return str(self._number)
+
+    def came(self, notice: str) -> None:
+        """Takes a beat; one that was not sent says nothing."""
+        if (moment := self._sent.pop(notice, None)) is not None:
+            self._principals.heard_until(moment)
+
+
 class Broker:
     """Hears of changes and tells the feeds that watch for them."""
 
-    def __init__(self, database: Database, principals: Principals) -> None:
+    def __init__(self, database: Database, principals: Principals, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._principals = principals
+        self._heartbeat = Heartbeat(principals, clock)
         self._feeds: dict[Watched, set[Feed]] = {}
         self.is_listening = False
 
@@ -130,7 +170,7 @@ class Broker:
         while True:
             try:
                 heard = {CHANNEL: self.tell, PRINCIPALS: self._principals.heard}
-                await self._database.listen(heard, self._begin)
+                await self._database.listen(heard, self._begin, self._heartbeat)
             except Exception as error:  # whatever it is, its text stays here and the worker listens again
                 note(Event.NOT_LISTENING, **about(error))
             else:
@@ -145,6 +185,7 @@ class Broker:
 
     def _begin(self) -> None:
         self.is_listening = True
+        self._heartbeat.begin()
         note(Event.LISTENING)
         self._principals.hear(hears=True)
         for feeds in self._feeds.values():

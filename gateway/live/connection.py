@@ -67,7 +67,7 @@ class Live:
     def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self.gateway = gateway
-        self.broker = Broker(gateway.database, gateway.principals)
+        self.broker = Broker(gateway.database, gateway.principals, gateway.clock)
         self.seats = Seats(settings.live_connection_limit, settings.live_connections_per_principal)
         self.leaving = asyncio.Event()
 

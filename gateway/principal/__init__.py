@@ -51,8 +51,8 @@ LONGEST_TOKEN = 4096
 class Principals:
     """Identifies callers.
 
-    What it learns from the database it believes for `principal_cache_seconds`, until a change is heard of;
-    while none would be heard of, it asks for every request.
+    What it learns from the database it believes until a change is heard of, as long as it is certain that
+    none was missed for `principal_cache_seconds`; while none would be heard of, it asks for every request.
     """
 
     def __init__(self, settings: Settings, key: SigningKey, register: Register) -> None:
@@ -221,6 +221,18 @@ class Principals:
         except ValueError:
             for known in self._all():
                 known.forget()
+
+    def is_asked(self) -> bool:
+        """Whether anything that was learned was asked for since this was asked last."""
+        asked = [known for known in self._all() if known.is_asked]
+        for known in asked:
+            known.is_asked = False
+        return bool(asked)
+
+    def heard_until(self, moment: datetime) -> None:
+        """Says that every change committed before this moment is heard of."""
+        for known in self._all():
+            known.heard_until(moment)
 
     def _all(self) -> tuple[Known[Any, Any], ...]:
         return (
