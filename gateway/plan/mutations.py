@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from graphql import FieldNode
+from graphql import (
+    FieldNode,
+    GraphQLInputObjectType,
+    ObjectValueNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+)
 
 from schema.model import Model
 from schema.mutation import Mutation
@@ -68,7 +75,27 @@ def mutation_root(planner: Planner, key: str, nodes: Sequence[FieldNode], became
         # What an anonymous caller just made is answered as the customer it became.
         judge = Judge(became, refusals=judge.refusals, withheld=judge.withheld)
         planner = replace(planner, judge=judge, scope=_SCOPES[mutation.becomes])
-    return MutationRoot(key, mutation, tuple(nodes), _payload(planner, mutation, nodes, path), becomes)
+    (argument,) = nodes[0].arguments or ()
+    kind = planner.model.graphql.type_map[mutation.input.name]
+    assert isinstance(kind, GraphQLInputObjectType)  # noqa: S101  # so the model is made
+    given, payload = variables_of(argument.value, kind), _payload(planner, mutation, nodes, path)
+    return MutationRoot(key, mutation, tuple(nodes), payload, becomes, given)
+
+
+def variables_of(value: ValueNode, kind: GraphQLInputObjectType) -> tuple[tuple[str, str], ...] | None:
+    """The fields of an input, in the order of its type, each with the variable that gives it.
+
+    None where one is no variable, or the type has fields with defaults.
+    """
+    if not isinstance(value, ObjectValueNode):
+        return None
+    if any(field.default_value is not Undefined for field in kind.fields.values()):
+        return None
+    written = {field.name.value: field.value for field in value.fields}
+    found = [(name, of.name.value) for name, of in written.items() if isinstance(of, VariableNode)]
+    places = list(kind.fields)
+    found.sort(key=lambda one: places.index(one[0]))
+    return tuple(found) if len(found) == len(written) else None
 
 
 def _payload(planner: Planner, mutation: Mutation, nodes: Sequence[FieldNode], path: Path) -> Plan:

@@ -328,7 +328,8 @@ class MutationRoot:
     """A change, and what is shown of its payload.
 
     The payload's plan shows entities by the keys in the variables called `made_key` of their fields; the rest
-    of it is local. `became` says that an anonymous caller is answered as what it has just made.
+    of it is local. `became` says that an anonymous caller is answered as what it has just made. `given` has
+    the fields of an input that is written as variables alone, each with its variable; else it is None.
     """
 
     key: str
@@ -336,6 +337,7 @@ class MutationRoot:
     nodes: tuple[FieldNode, ...]
     payload: Plan
     became: bool
+    given: tuple[tuple[str, str], ...] | None
 
 
 def made_key(field: str) -> str:

