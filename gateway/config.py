@@ -49,7 +49,8 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         le=1.5,
-        description="how long a designation, subject, session or partner token is believed without asking",
+        description="how long a designation, subject, session or partner token is believed without asking,"
+        " or hearing that no change of it was missed",
     )
     oidc_issuer: str | None = Field(
         None, description="`iss` of the access tokens of the employees' identity provider"
