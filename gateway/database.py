@@ -68,7 +68,7 @@ _DELIVERIES_OF = """
 SELECT array_agg(id ORDER BY id) AS ids FROM delivery WHERE order_id = $1"""
 _NOTICE = """
 SELECT pg_notify($1, $2)"""
-# How often a connection that only listens is asked whether it still lives, and how long it may take to say.
+# How often a connection that listens is asked whether it still lives, and how long it may take to say.
 _LISTENING_CHECK_SECONDS = 10
 _LISTENING_ANSWER_SECONDS = 5
 
@@ -164,11 +164,18 @@ class Database:
         connection = await asyncpg.connect(
             self._settings.database_url.get_secret_value(),
             timeout=CLOSING_SECONDS,
-            server_settings={"application_name": "gateway listener"},
+            # A beat is a commit, of which nothing is to be kept: it waits for no disk.
+            server_settings={"application_name": "gateway listener", "synchronous_commit": "off"},
         )
+
+        def beaten(_: object, process: int, __: str, text: str) -> None:
+            if process == connection.get_server_pid():
+                beat.came(text)
+
         try:
-            for channel, hear in {**heard, beat.channel: beat.came}.items():
-                await connection.add_listener(channel, lambda *notice, hear=hear: hear(notice[3]))
+            for channel in heard:
+                await connection.add_listener(channel, lambda *notice: heard[notice[2]](notice[3]))
+            await connection.add_listener(beat.channel, beaten)
             begun()
             await _kept(connection, beat)
         finally:
@@ -190,13 +197,20 @@ async def _kept(connection: Any, beat: Beat) -> None:
     answered = loop.time()
     while not connection.is_closed() and not await _happens(lost, beat.seconds):
         text = beat.due()
-        if text is not None:
-            await connection.execute(_NOTICE, beat.channel, text, timeout=_LISTENING_ANSWER_SECONDS)
-        elif loop.time() - answered >= _LISTENING_CHECK_SECONDS:
+        if text is not None and await _is_sent(connection, beat.channel, text):
+            answered = loop.time()
+        elif text is not None or loop.time() - answered >= _LISTENING_CHECK_SECONDS:
             await connection.execute("SELECT 1", timeout=_LISTENING_ANSWER_SECONDS)
-        else:
-            continue
-        answered = loop.time()
+            answered = loop.time()
+
+
+async def _is_sent(connection: Any, channel: str, text: str) -> bool:
+    """Whether a notice is sent in time: what holds up commits holds it up, and the connection may be sound."""
+    try:
+        await connection.execute(_NOTICE, channel, text, timeout=_LISTENING_ANSWER_SECONDS)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

@@ -39,15 +39,21 @@ def input_variable(definition: OperationDefinitionNode, schema: GraphQLSchema) -
     if len(found) != 1 or not isinstance(found[0].type, NonNullTypeNode) or found[0].default_value:
         return None
     kind = type_from_ast(schema, found[0].type.type)
-    if not isinstance(kind, GraphQLInputObjectType) or kind.is_one_of or "out_type" in vars(kind):
+    if not isinstance(kind, GraphQLInputObjectType) or not is_plain(kind):
         return None
     fields = kind.fields
-    if any(of.default or of.default_value is not Undefined or of.out_name for of in fields.values()):
-        return None
     types = {name: get_nullable_type(of.type) for name, of in fields.items()}
     leaves = {name: of for name, of in types.items() if is_leaf_type(of)}
     required = frozenset(name for name, of in fields.items() if is_required_input_field(of))
     return FlatInput(found[0].variable.name.value, leaves, required)
+
+
+def is_plain(kind: GraphQLInputObjectType) -> bool:
+    """Whether an input object is made of what is given alone: no default, no other name, one of no set."""
+    if kind.is_one_of or "out_type" in vars(kind):
+        return False
+    fields = kind.fields.values()
+    return not any(of.default or of.default_value is not Undefined or of.out_name for of in fields)
 
 
 def flat_input(of: FlatInput, given: Mapping[str, Any]) -> Mapping[str, Any] | None:

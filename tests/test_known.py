@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.principal import DesignationRow
-from gateway.principal.known import Known
+from gateway.principal.known import Hearing, Known
 from tests.world import World
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
@@ -33,9 +33,9 @@ class Rows:
 
 
 def known(*, hears: bool = True) -> Known[str, str]:
-    found: Known[str, str] = Known(10, 1)
-    found.hears = hears
-    return found
+    hearing = Hearing()
+    hearing.hear(hears=hears)
+    return Known(10, 1, hearing)
 
 
 def test_a_row_is_believed_for_its_time_and_then_looked_up_again() -> None:

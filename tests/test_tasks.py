@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 
 from gateway.live import events, sockets
-from gateway.live.broker import Broker, listening
-from gateway.principal import utc_now
+from gateway.live.broker import Broker, Heartbeat, listening
+from gateway.principal import Hearing, utc_now
 from gateway.tasks import end_tasks
 from schema.scalars import global_id
 from tests.live import PATIENCE, WATCH, Served
@@ -63,7 +63,8 @@ def test_nothing_is_waited_for_where_there_is_no_task() -> None:
 
 def test_who_listens_ends_all_the_same() -> None:
     async def ended() -> bool:
-        broker = Broker(Deaf(), Deaf(), utc_now)  # type: ignore[arg-type]
+        heartbeat = Heartbeat(Hearing(), utc_now, 1)
+        broker = Broker(Deaf(), Deaf(), heartbeat)  # type: ignore[arg-type]
         async with asyncio.timeout(PATIENCE), listening(broker):
             await asyncio.sleep(0)
             assert broker.is_listening

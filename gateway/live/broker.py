@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 from ..answer import Watched
 from ..database import Database
 from ..logs import Event, about, note
-from ..principal import Principals
+from ..principal import Hearing, Principals
 from ..tasks import end_tasks
 
 CHANNEL, PRINCIPALS = "delivery_updated", "principal_changed"
@@ -95,46 +95,48 @@ class Feed:
 
 
 class Heartbeat:
-    """Tells the principals up to when every change is heard of, while somebody asks for them.
+    """Says up to when every change is heard of, while somebody asks; see `gateway.principal.known`.
 
-    Each worker that listens is woken by each notice: who is asked nothing sends none.
+    Each worker that listens is woken by each notice: who is asked nothing, or believes nothing, sends none.
     """
 
-    seconds = BEAT_SECONDS
-
-    def __init__(self, principals: Principals, clock: Callable[[], datetime]) -> None:
+    def __init__(self, hearing: Hearing, clock: Callable[[], datetime], believed_seconds: float) -> None:
         self.channel = f"heartbeat_{uuid4().hex}"
-        self._principals = principals
+        self.seconds = min(BEAT_SECONDS, believed_seconds / 2) or BEAT_SECONDS
+        self._believes = believed_seconds > 0
+        self._hearing = hearing
         self._clock = clock
         self._number = 0
-        self._sent: dict[str, datetime] = {}
+        # When the last one was sent; None where it has come, or does not come any more.
+        self._sent: datetime | None = None
 
     def begin(self) -> None:
         """What was sent by a connection that is lost does not come."""
-        self._sent.clear()
+        self._sent = None
 
     def due(self) -> str | None:
         """The number of the next beat, where one is needed."""
-        if not self._principals.is_asked():
+        if not (self._believes and self._hearing.take_asked()):
             return None
         self._number += 1
         # INVARIANT: the moment is before the notice is sent, or a change between them would count as heard.
-        self._sent[str(self._number)] = self._clock()
+        self._sent = self._clock()
         return str(self._number)
 
     def came(self, notice: str) -> None:
-        """Takes a beat; one that was not sent says nothing."""
-        if (moment := self._sent.pop(notice, None)) is not None:
-            self._principals.heard_until(moment)
+        """Takes the last beat; any other notice says nothing."""
+        if self._sent is not None and notice == str(self._number):
+            self._hearing.heard_until(self._sent)
+            self._sent = None
 
 
 class Broker:
     """Hears of changes and tells the feeds that watch for them."""
 
-    def __init__(self, database: Database, principals: Principals, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, principals: Principals, heartbeat: Heartbeat) -> None:
         self._database = database
         self._principals = principals
-        self._heartbeat = Heartbeat(principals, clock)
+        self._heartbeat = heartbeat
         self._feeds: dict[Watched, set[Feed]] = {}
         self.is_listening = False
 

@@ -19,7 +19,7 @@ from ..answer import Gateway
 from ..database import DATABASE_ERRORS, DatabaseTimeout
 from ..errors import CallerLost, Code, RequestError, TooMany, Unauthenticated
 from ..principal import Principal
-from .broker import Broker, listening
+from .broker import Broker, Heartbeat, listening
 
 # With `principal_cache_seconds` at its most, 1.5, this and the look-up end a connection within 2 s.
 CHECK_SECONDS = 0.4
@@ -67,7 +67,9 @@ class Live:
     def __init__(self, gateway: Gateway) -> None:
         settings = gateway.settings
         self.gateway = gateway
-        self.broker = Broker(gateway.database, gateway.principals, gateway.clock)
+        principals, believed = gateway.principals, settings.principal_cache_seconds
+        heartbeat = Heartbeat(principals.hearing, gateway.clock, believed)
+        self.broker = Broker(gateway.database, principals, heartbeat)
         self.seats = Seats(settings.live_connection_limit, settings.live_connections_per_principal)
         self.leaving = asyncio.Event()
 

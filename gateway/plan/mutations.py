@@ -9,7 +9,6 @@ from graphql import (
     FieldNode,
     GraphQLInputObjectType,
     ObjectValueNode,
-    Undefined,
     ValueNode,
     VariableNode,
 )
@@ -19,6 +18,7 @@ from schema.mutation import Mutation
 from schema.writing import Becomes
 
 from ..errors import Code, RequestError, fault
+from ..flat_input import is_plain
 from ..grants import Grants
 from ..operation import location_of
 from ..row_rules import Scope
@@ -85,11 +85,9 @@ def mutation_root(planner: Planner, key: str, nodes: Sequence[FieldNode], became
 def variables_of(value: ValueNode, kind: GraphQLInputObjectType) -> tuple[tuple[str, str], ...] | None:
     """The fields of an input, in the order of its type, each with the variable that gives it.
 
-    None where one is no variable, or the type has fields with defaults.
+    None where one is no variable, or the object holds more than what is given.
     """
-    if not isinstance(value, ObjectValueNode):
-        return None
-    if any(field.default_value is not Undefined for field in kind.fields.values()):
+    if not isinstance(value, ObjectValueNode) or not is_plain(kind):
         return None
     written = {field.name.value: field.value for field in value.fields}
     found = [(name, of.name.value) for name, of in written.items() if isinstance(of, VariableNode)]

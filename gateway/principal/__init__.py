@@ -17,7 +17,7 @@ from ..config import Settings
 from ..errors import Code, HttpError, Unauthenticated
 from ..policy import STAFF
 from .keys import Identity, SigningKey
-from .known import Known
+from .known import Hearing, Known
 from .oidc import LONGEST_TOKEN as LONGEST_PROVIDER_TOKEN
 from .oidc import IdentityProvider, Subject, claimed_issuer
 from .partner_tokens import (
@@ -33,6 +33,7 @@ from .values import ANONYMOUS, DesignationRow, PartnerRow, Principal, Register, 
 __all__ = [
     "ANONYMOUS",
     "DesignationRow",
+    "Hearing",
     "LastUses",
     "PartnerRow",
     "Principal",
@@ -63,12 +64,13 @@ class Principals:
         self._identities: Cache[str, Identity] = Cache(settings.principal_cache_entries)
         self._partner_hashes: Cache[str, str] = Cache(settings.principal_cache_entries)
         self._employees: Cache[tuple[object, ...], Principal] = Cache(settings.principal_cache_entries)
-        entries, seconds = settings.principal_cache_entries, settings.principal_cache_seconds
-        self._designations: Known[uuid.UUID, tuple[DesignationRow, ...]] = Known(entries, seconds)
-        self._subjects: Known[str, uuid.UUID] = Known(entries, seconds)
-        self._customer_subjects: Known[str, uuid.UUID] = Known(entries, seconds)
-        self._partners: Known[str, Partner] = Known(entries, seconds)
-        self._sessions: Known[uuid.UUID, SessionRow] = Known(entries, seconds)
+        self.hearing = Hearing()
+        given = settings.principal_cache_entries, settings.principal_cache_seconds, self.hearing
+        self._designations: Known[uuid.UUID, tuple[DesignationRow, ...]] = Known(*given)
+        self._subjects: Known[str, uuid.UUID] = Known(*given)
+        self._customer_subjects: Known[str, uuid.UUID] = Known(*given)
+        self._partners: Known[str, Partner] = Known(*given)
+        self._sessions: Known[uuid.UUID, SessionRow] = Known(*given)
         self.last_uses = LastUses()
 
     async def identify(
@@ -209,9 +211,8 @@ class Principals:
 
     def hear(self, *, hears: bool) -> None:
         """Says whether changes are heard of from now on; what was learned before may have changed."""
-        for known in self._all():
-            known.forget()
-            known.hears = hears
+        self.hearing.hear(hears=hears)
+        self._forget_all()
 
     def heard(self, notice: str) -> None:
         """Takes a notice of a change, `kind:id`; one that is none makes everything forgotten."""
@@ -219,29 +220,18 @@ class Principals:
         try:
             self.forget(kind, uuid.UUID(key))
         except ValueError:
-            for known in self._all():
-                known.forget()
+            self._forget_all()
 
-    def is_asked(self) -> bool:
-        """Whether anything that was learned was asked for since this was asked last."""
-        asked = [known for known in self._all() if known.is_asked]
-        for known in asked:
-            known.is_asked = False
-        return bool(asked)
-
-    def heard_until(self, moment: datetime) -> None:
-        """Says that every change committed before this moment is heard of."""
-        for known in self._all():
-            known.heard_until(moment)
-
-    def _all(self) -> tuple[Known[Any, Any], ...]:
-        return (
+    def _forget_all(self) -> None:
+        every: tuple[Known[Any, Any], ...] = (
             self._designations,
             self._subjects,
             self._customer_subjects,
             self._partners,
             self._sessions,
         )
+        for known in every:
+            known.forget()
 
     def forget(self, kind: str, key: uuid.UUID) -> None:
         """Believes nothing of a principal any more; raises `ValueError` where the kind is unknown."""

@@ -70,6 +70,8 @@ IS_DUE = """(r.cooling_off_until <= $1 AND (r.status = 'ACCEPTED' OR (
 _STILL_DUE = f"""
 SELECT r.id FROM subject_request r JOIN customer c ON c.id = r.customer_id
 WHERE r.id = $3 AND {IS_DUE}"""  # noqa: S608  # a text of ours
+# INVARIANT: it changes a unique column, and so waits for sessions that are being inserted: the notice that
+# the customer is erased (migration 0008) names each of them.
 _TOMBSTONE = f"""
 UPDATE customer c SET unsubscribe_token = {SPENT.format(row="c")}, status = 'ERASED', erased_at = $2,
        restricted_at = NULL

@@ -76,7 +76,9 @@ def _check_alone(writes: tuple[Write, ...]) -> None:
 def _judged(root: MutationRoot, variables: Mapping[str, Any], judge: Judge, schema: GraphQLSchema) -> Write:
     (node,) = root.nodes[0].arguments or ()
     of = root.mutation.input
-    given = input_of(root.given, variables) or _input(node, of, variables, schema)
+    given = input_of(root.given, variables)
+    if given is None:
+        given = _input(node, of, variables, schema)
     settable = judge.grants.settable(of)
     if given.keys() <= settable.keys():
         # PERF: judged one by one, an input of two fields takes 12 µs, so 6.

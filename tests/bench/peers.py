@@ -55,10 +55,11 @@ KEPT = ("rps", "p50", "p99", "err", "server_ms", "database_ms")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How long it is measured: rounds of every cell, and clients beside one."""
+    """How long it is measured: the rounds, in how many of them with peers, and clients beside one."""
 
-    rounds: int = 3
+    rounds: int = 5
     clients: tuple[int, ...] = CLIENTS
+    peer_rounds: int = 3
     slow_rounds: int = 2
 
     @property
@@ -216,7 +217,8 @@ def asked_of(workload: str, clients: int, turn: int, run: Run) -> tuple[str, ...
     names = [GATEWAY, BY_HAND]
     if workload in RECORDED:
         names += [UNRECORDED, BY_HAND_UNRECORDED]
-    names += [RAW, *(name for name in FAST if (name, workload) not in NOT_ANSWERED)]
+    if turn < run.peer_rounds:
+        names += [RAW, *(name for name in FAST if (name, workload) not in NOT_ANSWERED)]
     if turn < run.slow_rounds:
         names += _slow(workload, clients)
     return tuple(names)

@@ -35,14 +35,15 @@ orders, 600,000 lines, 300,000 deliveries, 30,000 returns. The questions have as
 and wrk on another; before anything was timed the harness found every answer right, and the endpoint by hand
 gave the gateway's data.
 
-Rounds: {rounds}, of {seconds} s a cell ({alone} s by one client), the servers of a cell one after the other,
-the order swapped each round; before each a server is asked the same for {warm} s, unmeasured, and the machine
-left to settle. The loads take about {minutes:.0f} minutes. Numbers are medians, ratios medians of the rounds'
-ratios. By the harness's README two servers that are the same can differ by a fifth. Apollo and Strawberry are
-measured in W1 and W5 alone, in {slow_rounds} rounds, at 16 clients (Strawberry in W5 also at 64); in W2 to W4
-they are not measured, because the slow ones are far behind: W1 and W5 show by how much. `pgbench` is no peer:
-from the servers' core it asks PostgreSQL for the SQL of `raw-starlette`, with no server between, for 16
-clients, in {slow_rounds} rounds, W2 for one carrier alone.
+Rounds: {rounds}, in {peer_rounds} of them with the peers, of {seconds} s a cell ({alone} s by one client),
+the servers of a cell one after the other, the order swapped each round; before each a server is asked the
+same for {warm} s, unmeasured, and the machine left to settle. The loads take about {minutes:.0f} minutes.
+Numbers are medians, ratios medians of the rounds' ratios. By the harness's README two servers that are the
+same can differ by a fifth. Apollo and Strawberry are measured in W1 and W5 alone, in {slow_rounds} rounds, at
+16 clients (Strawberry in W5 also at 64); in W2 to W4 they are not measured, because the slow ones are far
+behind: W1 and W5 show by how much. `pgbench` is no peer: from the servers' core it asks PostgreSQL for the
+SQL of `raw-starlette`, with no server between, for 16 clients, in {slow_rounds} rounds, W2 for one carrier
+alone.
 
 What differs: in place of `customerId` the gateway's orders have `number`, as a customer's id is a field of
 `Customer` there; its ids are global ids and its times have microseconds, so that an answer of W3b has more
@@ -58,9 +59,10 @@ after that compares by a digest of the page (every caller here asks for the same
 and budgets; and it writes a line for each request, as it ships (level `info`), here to `os.devnull`.
 
 In W5 the gateway keeps that the field changed, when and from which source in a row of `change` beside the
-update; the endpoint by hand updates the row and nothing else, as do the peers. The harness's cluster
-acknowledges what is not yet on the disk (`synchronous_commit = off`), and its own servers leave it at that;
-the gateway and the endpoint by hand ask for the disk with whatever they write."""
+update; the endpoint by hand checks the telephone number as the gateway does, and updates the row and nothing
+else; the peers take any text for a number. The harness's cluster acknowledges what is not yet on the disk
+(`synchronous_commit = off`), and its own servers leave it at that; the gateway and the endpoint by hand ask
+for the disk with whatever they write."""
 HEAD = ("server", "clients", "requests/s (lowest to highest)", "p50 / p99, ms", "the gateway is")
 RECORD_HEAD = (
     "workload",
@@ -84,6 +86,7 @@ def peers_chapter(found: Found, run: Run) -> Chapter:
         alone=ALONE_SECONDS,
         warm=WARM_SECONDS,
         minutes=run.minutes,
+        peer_rounds=min(run.rounds, run.peer_rounds),
         slow_rounds=min(run.rounds, run.slow_rounds),
     )
     parts = [" ".join(part.split("\n")) for part in about.split("\n\n")]

@@ -17,6 +17,7 @@ from tests.bench.harness import Harness
 from tests.bench.peers import (
     BY_HAND,
     BY_HAND_UNRECORDED,
+    FAST,
     GATEWAY,
     OPERATIONS,
     PGBENCH,
@@ -169,8 +170,8 @@ def test_a_chapter_says_when_it_was_measured_and_of_which_code(tmp_path: Path) -
     assert ("Measured 20" in new, "of the code `" in new, "Measured" in old) == (True, True, False)
 
 
-def test_a_run_takes_less_than_22_minutes() -> None:
-    assert 15 < Run().minutes < 20
+def test_a_run_takes_less_than_half_an_hour() -> None:
+    assert 20 < Run().minutes < 27
 
 
 def test_who_is_measured_where() -> None:
@@ -178,6 +179,8 @@ def test_who_is_measured_where() -> None:
         for clients in (16, 64):
             assert {UNRECORDED, BY_HAND_UNRECORDED} <= set(asked_of(name, clients, 2, Run()))
     assert UNRECORDED not in asked_of("W1", 16, 0, Run())
+    assert {RAW, *FAST} <= set(asked_of("W1", 16, 2, Run()))
+    assert asked_of("W1", 16, 3, Run()) == (GATEWAY, BY_HAND)
     assert set(SLOW) & set(asked_of("W5", 64, 0, Run())) == {"strawberry", "strawberry-memo"}
     assert not {*SLOW, PGBENCH} & set(asked_of("W5", 16, 2, Run()))
     assert PGBENCH in asked_of("W3", 16, 0, Run())
