@@ -159,7 +159,7 @@ def test_a_newer_database_is_refused_in_one_line(fresh_database: str) -> None:
         fresh_database,
         lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = 'f00'")),
     )
-    line = "the database has a newer schema (`f00`) than this gateway knows (`0018`): install a newer gateway"
+    line = "the database has a newer schema (`f00`) than this gateway knows (`0019`): install a newer gateway"
     for command_of_gateway in (current_is_head, migrate):
         with pytest.raises(StartError) as caught:
             command_of_gateway(fresh_database)
