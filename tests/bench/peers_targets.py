@@ -28,8 +28,8 @@ LEAST_OF_PEERS = {"W1": 1.3, "W2": 1.0, "W3": 1.3, "W3b": 2.0, "W4": 1.5}
 LEAST_IN_W5 = {"postgraphile": 1.0, "strawberry": 3.0, "strawberry-memo": 3.0}
 MOST_P99 = 1.3
 CHANGE_BY_HAND = (
-    "the endpoint by hand writes no row of `change`, has no gate on its input, looks no session up, keeps no"
-    " budget and writes no line"
+    "the endpoint by hand writes no row of `change`, has no gate on its input, keeps no budget and writes no"
+    " line"
 )
 CHANGE_BY_PEERS = "the peer answers before the change is on the disk, and writes no row of `change`"
 JSON_IN_NODE = (
