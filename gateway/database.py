@@ -205,7 +205,7 @@ async def _kept(connection: Any, beat: Beat) -> None:
 
 
 async def _is_sent(connection: Any, channel: str, text: str) -> bool:
-    """Whether a notice is sent in time: what holds up commits holds it up, and the connection may be sound."""
+    """Whether a notice is sent in time; what holds up commits holds it up, on a sound connection too."""
     try:
         await connection.execute(_NOTICE, channel, text, timeout=_LISTENING_ANSWER_SECONDS)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Who hears that any column of a session that is looked up has changed, and that a whole table was emptied."""
+"""Who hears that a looked-up column of a session has changed, and that a whole table was emptied."""
 
 from __future__ import annotations
 
